@@ -1,0 +1,70 @@
+package seeding
+
+import "github.com/lrng-go/lrng/es"
+
+// Credit is what one source was granted for the data in a seed.
+type Credit struct {
+	Source es.Info
+	Bits   int // min-entropy, in bits
+}
+
+// A Strategy says how much entropy is asked for and what level it makes.
+//
+// Both methods are pure functions: the same arguments always give the same
+// answer, nothing is remembered, and they may be called concurrently. Strength
+// is the security strength of the generator in bits.
+//
+// Level never lets a source count for less when another one is added, and more
+// credit never gives a lower level. Negative credits count as 0.
+type Strategy interface {
+	// Name identifies the strategy in the status and in logs.
+	Name() string
+
+	// Request returns how many bits each source is asked for, 1…512.
+	Request(strength int, st Stage) (bits int)
+
+	// Level returns the level that the credits make. The credits are those of
+	// one seed, one element for each source.
+	Level(credits []Credit, strength int, st Stage) Level
+}
+
+// Default is the strategy of LRNG: each source is asked for as many bits as the
+// generator has security strength, and the sum of the credits decides. The
+// generator is initially seeded with 32 bits, minimally seeded with 128 and
+// fully seeded with as many as it has strength (SP 800-90A, Section 8.6.3). No
+// stage differs from another.
+var Default Strategy = defaultStrategy{}
+
+type defaultStrategy struct{}
+
+func (defaultStrategy) Name() string { return "default" }
+
+func (defaultStrategy) Request(strength int, _ Stage) int { return strength }
+
+func (defaultStrategy) Level(credits []Credit, strength int, _ Stage) Level {
+	return levelOf(Sum(credits), strength)
+}
+
+// levelOf returns the level of a sum of bits, where full bits make it full.
+func levelOf(sum, full int) Level {
+	switch {
+	case sum >= full:
+		return FullySeeded
+	case sum >= minimalBits:
+		return MinimallySeeded
+	case sum >= initialBits:
+		return InitiallySeeded
+	}
+	return Unseeded
+}
+
+// Sum adds up credits, in bits. It neither wraps around nor counts what is
+// negative.
+func Sum(credits []Credit) int {
+	const most = 1 << 30
+	sum := 0
+	for _, c := range credits {
+		sum = min(most, sum+min(most, max(0, c.Bits)))
+	}
+	return sum
+}
