@@ -1,0 +1,63 @@
+//go:build !purego
+
+package aesctr
+
+import (
+	"github.com/lrng-go/lrng/internal/cpu"
+	"github.com/lrng-go/lrng/internal/impl"
+)
+
+// useAESNI says that Expand makes keys for the assembly. Everything in it is
+// SSE2, which every amd64 has, or AES-NI.
+var useAESNI = cpu.HasAESNI()
+
+func init() { impl.Register("aesctr", "AES-NI", &useAESNI) }
+
+// The functions in aesctr_amd64.s. W holds rounds+1 round keys as FIPS 197
+// orders their bytes; blocks is at least 1.
+
+// expandAESNI sets w to the schedule of a key of (rounds-6)*4 bytes.
+//
+//go:noescape
+func expandAESNI(w *[2 * 15]uint64, key *byte, rounds int)
+
+//go:noescape
+func ctrAESNI(w *[2 * 15]uint64, rounds int, dst *byte, blocks int, v *[BlockSize]byte)
+
+//go:noescape
+func bccAESNI(w *[2 * 15]uint64, rounds int, chains *[Chains][BlockSize]byte, data *byte, blocks int)
+
+//go:noescape
+func encryptAESNI(w *[2 * 15]uint64, rounds int, dst, src *[BlockSize]byte)
+
+func (k *Key) expand(key []byte) {
+	if k.asm = useAESNI; k.asm {
+		expandAESNI(&k.w, &key[0], k.rounds)
+	} else {
+		expandGeneric(k, key)
+	}
+}
+
+func (k *Key) ctr(dst []byte, v *[BlockSize]byte) {
+	if k.asm {
+		ctrAESNI(&k.w, k.rounds, &dst[0], len(dst)/BlockSize, v)
+	} else {
+		ctrGeneric(k, dst, v)
+	}
+}
+
+func (k *Key) bcc(chains *[Chains][BlockSize]byte, data []byte) {
+	if k.asm {
+		bccAESNI(&k.w, k.rounds, chains, &data[0], len(data)/BlockSize)
+	} else {
+		bccGeneric(k, chains, data)
+	}
+}
+
+func (k *Key) encrypt(dst, src *[BlockSize]byte) {
+	if k.asm {
+		encryptAESNI(&k.w, k.rounds, dst, src)
+	} else {
+		encryptGeneric(k, dst, src)
+	}
+}

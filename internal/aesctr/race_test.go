@@ -1,0 +1,5 @@
+//go:build race
+
+package aesctr_test
+
+const raceEnabled = true
