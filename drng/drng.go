@@ -30,7 +30,8 @@ import "errors"
 //     returned (backtracking resistance, Section 8.8).
 //  6. Generate overwrites out; what was in it does not matter. Out and
 //     additional may be the same memory. Neither is kept.
-//  7. Generate and Seed of an instantiated generator do not allocate.
+//  7. Generate and Seed of an instantiated generator do not allocate. (CTR in FIPS
+//     140-3 mode does, since the standard library allocates every AES key.)
 //  8. Clear wipes the state (Section 9.4). It may be called twice. Seed may be
 //     called after it, and instantiates anew.
 type DRNG interface {
@@ -66,6 +67,14 @@ type Info struct {
 
 	// Approved says that the mechanism is one of SP 800-90A.
 	Approved bool
+
+	// SeedSize, if not 0, is the only length of a seed that Seed takes, in bytes.
+	// Such a seed must have full entropy: see CTR_DRBG without derivation function.
+	SeedSize int
+
+	// MaxAdditional, if not 0, is the greatest length of additional input that Seed
+	// and Generate take, in bytes. 0 means that there is no limit below 2³² - 1.
+	MaxAdditional int
 }
 
 // Errors of every mechanism. They are wrapped, with details; use errors.Is.
