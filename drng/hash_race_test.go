@@ -1,0 +1,6 @@
+//go:build race
+
+package drng
+
+// hashRaceDetector says that the race detector is on. It allocates.
+const hashRaceDetector = true
