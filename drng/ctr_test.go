@@ -100,14 +100,14 @@ type ctrFields CTR
 // A1, A2, A5: SP 800-90A Rev. 1, Table 3.
 func TestCTRInfo(t *testing.T) {
 	want := []Info{
-		{"CTR_DRBG AES-128", 128, 65536, 1 << 48, true},
-		{"CTR_DRBG AES-192", 192, 65536, 1 << 48, true},
-		{"CTR_DRBG AES-256", 256, 65536, 1 << 48, true},
-		{"CTR_DRBG AES-128 no df", 128, 65536, 1 << 48, true},
-		{"CTR_DRBG AES-192 no df", 192, 65536, 1 << 48, true},
-		{"CTR_DRBG AES-256 no df", 256, 65536, 1 << 48, true},
-		{"CTR_DRBG AES-256", 256, 65536, 1 << 48, true},
-		{"CTR_DRBG AES-256 no df", 256, 65536, 1 << 48, true},
+		{"CTR_DRBG AES-128", 128, 65536, 1 << 48, true, 0, 0},
+		{"CTR_DRBG AES-192", 192, 65536, 1 << 48, true, 0, 0},
+		{"CTR_DRBG AES-256", 256, 65536, 1 << 48, true, 0, 0},
+		{"CTR_DRBG AES-128 no df", 128, 65536, 1 << 48, true, 32, 32},
+		{"CTR_DRBG AES-192 no df", 192, 65536, 1 << 48, true, 40, 40},
+		{"CTR_DRBG AES-256 no df", 256, 65536, 1 << 48, true, 48, 48},
+		{"CTR_DRBG AES-256", 256, 65536, 1 << 48, true, 0, 0},
+		{"CTR_DRBG AES-256 no df", 256, 65536, 1 << 48, true, 48, 48},
 	}
 	for i, config := range append(ctrVariants[:6:6], CTRConfig{}, CTRConfig{NoDF: true}) {
 		c, err := NewCTR(config)
