@@ -1,0 +1,5 @@
+//go:build !race
+
+package sysrand_test
+
+const raceEnabled = false

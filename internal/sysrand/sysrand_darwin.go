@@ -1,0 +1,3 @@
+package sysrand
+
+//go:cgo_import_dynamic libc_getentropy getentropy "/usr/lib/libSystem.B.dylib"
