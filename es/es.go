@@ -97,6 +97,14 @@ type Notifier interface {
 	Notify(f func())
 }
 
+// Certified is implemented by sources that a certificate covers, such as an entropy
+// source validated under SP 800-90B. Certificate returns its name, as whoever
+// configured the source has declared it, or "" if there is none. In FIPS mode a
+// generator credits a source without health tests of its own only if it has one.
+type Certified interface {
+	Certificate() string
+}
+
 // Validator is implemented by sources that have a configuration. Validate
 // returns what is wrong with it, naming the field, or nil. Such a source also
 // returns that error from every GetEntropy.
