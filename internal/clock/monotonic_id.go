@@ -1,0 +1,7 @@
+//go:build dragonfly || freebsd || linux || openbsd || solaris
+
+package clock
+
+import "golang.org/x/sys/unix"
+
+const monotonicID = unix.CLOCK_MONOTONIC
