@@ -115,6 +115,9 @@ func (a *Auxiliary) Info() Info {
 	return Info{Name: "auxiliary", MaxEntropy: maxBlock}
 }
 
+// Oversampling returns AuxiliaryConfig.Oversampling, in bits.
+func (a *Auxiliary) Oversampling() int { return a.oversampling }
+
 // Validate returns what is wrong with the configuration, or nil.
 func (a *Auxiliary) Validate() error { return a.err }
 

@@ -65,6 +65,12 @@ type Info struct {
 	// additional input (SP 800-90C, Section 2.6).
 	MaxEntropy int
 
+	// Boundary, if not empty, names a security boundary that the noise shares with
+	// that of other sources, as the times of the scheduler and of the events of one
+	// machine do. Sources of one boundary are not independent: together they count
+	// as the one that is credited most (SP 800-90C, Section 2.6).
+	Boundary string
+
 	// Slow says that GetEntropy may take long by nature, as a device on a bus
 	// does. A seed that is complete without the source does not wait for it.
 	Slow bool

@@ -1,6 +1,10 @@
 package seeding
 
-import "github.com/lrng-go/lrng/es"
+import (
+	"fmt"
+
+	"github.com/lrng-go/lrng/es"
+)
 
 // Credit is what one source was granted for the data in a seed.
 type Credit struct {
@@ -28,6 +32,22 @@ type Strategy interface {
 	Level(credits []Credit, strength int, st Stage) Level
 }
 
+// Conditioning is implemented by strategies that make demands on the conditioning
+// components between a noise source and the seed. A generator keeps to them, or is
+// refused.
+type Conditioning interface {
+	// Conditioning returns how many bits of entropy a component must take in beyond
+	// what it is credited with, and the least width of the hash functions, in bits.
+	Conditioning() (margin, width int)
+}
+
+// An Explainer is a strategy that can say in words how far a seed is and what is
+// missing, such as "NTG.1: jitter 240/240, cpu 8/240: one more source needed". All
+// strategies of this package are.
+type Explainer interface {
+	Explain(credits []Credit, strength int, st Stage) string
+}
+
 // Default is the strategy of LRNG: each source is asked for as many bits as the
 // generator has security strength, and the sum of the credits decides. The
 // generator is initially seeded with 32 bits, minimally seeded with 128 and
@@ -45,6 +65,18 @@ func (defaultStrategy) Level(credits []Credit, strength int, _ Stage) Level {
 	return levelOf(Sum(credits), strength)
 }
 
+func (defaultStrategy) Explain(credits []Credit, strength int, _ Stage) string {
+	return explainSum("default", Sum(credits), strength)
+}
+
+// explainSum says how far a sum of bits is from being full.
+func explainSum(name string, sum, full int) string {
+	if sum >= full {
+		return fmt.Sprintf("%s: %d/%d bits", name, sum, full)
+	}
+	return fmt.Sprintf("%s: %d/%d bits: %d more needed", name, sum, full, full-sum)
+}
+
 // levelOf returns the level of a sum of bits, where full bits make it full.
 func levelOf(sum, full int) Level {
 	switch {
@@ -58,13 +90,41 @@ func levelOf(sum, full int) Level {
 	return Unseeded
 }
 
-// Sum adds up credits, in bits. It neither wraps around nor counts what is
+// Sum adds up credits, in bits. Of sources that share a boundary only the best one
+// counts (SP 800-90C, Section 2.6). It neither wraps around nor counts what is
 // negative.
 func Sum(credits []Credit) int {
 	const most = 1 << 30
 	sum := 0
-	for _, c := range credits {
+	for _, c := range independent(credits) {
 		sum = min(most, sum+min(most, max(0, c.Bits)))
 	}
 	return sum
+}
+
+// independent returns the credits of independent sources: for each boundary that
+// several sources share, the best of them.
+func independent(credits []Credit) []Credit {
+	shared := false
+	for _, c := range credits {
+		shared = shared || c.Source.Boundary != ""
+	}
+	if !shared {
+		return credits
+	}
+	var out []Credit
+	place := make(map[string]int)
+	for _, c := range credits {
+		i, ok := place[c.Source.Boundary]
+		switch {
+		case c.Source.Boundary == "":
+			out = append(out, c)
+		case !ok:
+			place[c.Source.Boundary] = len(out)
+			out = append(out, c)
+		case c.Bits > out[i].Bits:
+			out[i] = c
+		}
+	}
+	return out
 }
