@@ -57,6 +57,12 @@ func mustHex(s string) []byte {
 // Name returns the name of what is tested.
 func (t *Test) Name() string { return t.name }
 
+// Input returns a copy of the input.
+func (t *Test) Input() []byte { return bytes.Clone(t.input) }
+
+// Answer returns a copy of the known answer.
+func (t *Test) Answer() []byte { return bytes.Clone(t.want) }
+
 // failure is the first failure in this process.
 var failure atomic.Pointer[failed]
 

@@ -1,0 +1,333 @@
+package lrng
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/lrng-go/lrng/conditioner"
+	"github.com/lrng-go/lrng/es"
+	"github.com/lrng-go/lrng/internal/zero"
+	"github.com/lrng-go/lrng/seeding"
+)
+
+const (
+	// sourceBudget is how long a round waits for a source that is not slow by
+	// nature. A jitter source on a coarse clock needs the larger part of it.
+	sourceBudget = time.Second
+
+	// slowBudget is how long a round waits for slow sources while the others do
+	// not make a complete seed.
+	slowBudget = 10 * time.Second
+)
+
+// A source is an entropy source as the collector sees it.
+type source struct {
+	es.Source
+	info es.Info // as it was in New
+
+	// block is where the call under way writes. While busy is set it belongs to
+	// that call, else to the holder of the pool lock.
+	block [maxRequestBits / 8]byte
+
+	mu     sync.Mutex // guards the fields below
+	busy   bool       // a call has not returned
+	late   bool       // the collector does not wait for that call any more
+	status SourceStatus
+}
+
+// An answer is what a source delivered in one round.
+type answer struct {
+	index  int
+	credit int // clamped
+	ok     bool
+}
+
+// ask calls the source in a goroutine of its own, which sends the answer to done
+// unless the collector has given up on it. It reports whether it did: a source
+// that has not returned from its last call is left alone.
+func (r *RNG) ask(ctx context.Context, index, bits int, done chan<- answer) bool {
+	s := r.sources[index]
+	s.mu.Lock()
+	s.status.Requested = bits
+	if s.busy {
+		s.status.Credited = 0
+		s.status.Skipped++
+		s.mu.Unlock()
+		return false
+	}
+	s.busy, s.late = true, false
+	s.status.Calls++
+	s.mu.Unlock()
+
+	r.callers.Add()
+	go func() {
+		defer r.callers.Done()
+		start := time.Now()
+		credit, err := 0, errGoexit
+		// Deferred, since a source may end the goroutine.
+		defer func() {
+			if v := recover(); v != nil {
+				credit, err = 0, &panicError{value: fmt.Sprint(v), stack: debug.Stack()}
+			}
+			r.answered(s, index, bits, credit, err, time.Since(start), done)
+		}()
+		size := (bits + 7) / 8
+		credit, err = s.GetEntropy(ctx, s.block[:size:size], bits)
+	}()
+	return true
+}
+
+// answered ends a call of a source.
+func (r *RNG) answered(s *source, index, bits, claim int, err error, took time.Duration, done chan<- answer) {
+	s.mu.Lock()
+	s.busy = false
+	late := s.late
+	a := answer{index: index, ok: err == nil && !late}
+	if a.ok {
+		a.credit = s.clamp(claim, bits)
+	} else {
+		zero.Bytes(s.block[:])
+	}
+	s.status.note(s.info, a, err, late, took)
+	s.mu.Unlock()
+
+	// Whether it was late is decided above, under the lock: the collector reads
+	// done until it has this answer, or has marked the call as late.
+	if late {
+		return
+	}
+	if err != nil {
+		r.log.sourceFailed(s.info.Name, err)
+	}
+	done <- a
+}
+
+var errGoexit = errors.New("lrng: source ended its goroutine")
+
+// A panicError is the error of a source that panicked.
+type panicError struct {
+	value string
+	stack []byte
+}
+
+func (e *panicError) Error() string { return "lrng: source panicked: " + e.value }
+
+// clamp returns the credit that the collector grants for a claim, in bits: no
+// more than what was asked for, what the source declared in New, and the length
+// of the data. The caller holds s.mu.
+func (s *source) clamp(claim, bits int) int {
+	most := min(bits, s.info.MaxEntropy, 8*((bits+7)/8))
+	if claim < 0 || claim > most {
+		s.status.FalseClaims++
+	}
+	return max(0, min(claim, most))
+}
+
+// round asks every source once, for bits each, and waits for their answers. It
+// calls take for each source in order: with the data and the credit, or with nil
+// if it delivered nothing. The data are wiped afterwards. The caller holds the
+// pool lock.
+//
+// A round ends when every source has answered, or all but the slow ones and
+// enough reports that their credits suffice, or when time is up or ctx is done.
+func (r *RNG) round(ctx context.Context, bits int, enough func([]seeding.Credit) bool, take func(index, credit int, data []byte)) (total int) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan answer, len(r.sources))
+	pending := make([]bool, len(r.sources))
+	answers := make([]answer, len(r.sources))
+	credits := make([]seeding.Credit, len(r.sources))
+	fast, slow := 0, 0
+	for i, s := range r.sources {
+		credits[i].Source = s.info
+		if pending[i] = r.ask(ctx, i, bits, done); !pending[i] {
+			continue
+		}
+		if s.info.Slow {
+			slow++
+		} else {
+			fast++
+		}
+	}
+
+	// stop gives up on the pending sources, all or only the fast ones. A source
+	// whose answer is on its way stays pending until it is received.
+	stop := func(all bool) {
+		for i, s := range r.sources {
+			if !pending[i] || s.info.Slow && !all || !s.abandon() {
+				continue
+			}
+			pending[i] = false
+			if s.info.Slow {
+				slow--
+			} else {
+				fast--
+			}
+		}
+	}
+	fastTimer, slowTimer := time.NewTimer(sourceBudget), time.NewTimer(slowBudget)
+	defer fastTimer.Stop()
+	defer slowTimer.Stop()
+	cancelled := ctx.Done()
+	for fast+slow > 0 {
+		if fast == 0 && enough(credits) {
+			cancel()
+			stop(true)
+			if slow == 0 {
+				break
+			}
+		}
+		select {
+		case a := <-done:
+			pending[a.index], answers[a.index] = false, a
+			credits[a.index].Bits = a.credit
+			if r.sources[a.index].info.Slow {
+				slow--
+			} else {
+				fast--
+			}
+		case <-fastTimer.C:
+			stop(false)
+		case <-slowTimer.C:
+			stop(true)
+		case <-cancelled:
+			cancelled = nil
+			stop(true)
+		}
+	}
+
+	r.shareCredit(answers)
+	for i, s := range r.sources {
+		if a := answers[i]; a.ok {
+			total += a.credit
+			take(i, a.credit, s.block[:(bits+7)/8])
+			zero.Bytes(s.block[:])
+		} else {
+			take(i, 0, nil)
+		}
+	}
+	return total
+}
+
+// shareCredit takes the credit of this round from all but the best of the sources
+// that share a boundary: their noise is not independent (SP 800-90C, Section 2.6).
+func (r *RNG) shareCredit(answers []answer) {
+	for i, a := range r.sources {
+		for j, b := range r.sources[:i] {
+			if a.info.Boundary == "" || a.info.Boundary != b.info.Boundary {
+				continue
+			}
+			if answers[i].credit > answers[j].credit {
+				answers[j].credit = 0
+			} else {
+				answers[i].credit = 0
+			}
+		}
+	}
+}
+
+// abandon tells the call under way that nobody waits for it any more. It reports
+// false if the call has returned already, and its answer is on its way.
+func (s *source) abandon() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.busy {
+		return false
+	}
+	s.late = true
+	return true
+}
+
+// An accumulator gathers entropy for one seed over as many rounds as it takes.
+//
+// Its two parts consist of one field of equal length for each source and round,
+// in order: a credited answer is in the seed, an uncredited one in the additional
+// input, and the field is zero in the other part, or in both if the source
+// delivered nothing. So the place of a field says where it came from.
+type accumulator struct {
+	seed, additional []byte
+	credits          []seeding.Credit
+}
+
+// maxAccumulated is the length of either part, in bytes, from which on the
+// conditioner shortens it.
+const maxAccumulated = 1 << 14
+
+func (r *RNG) newAccumulator() *accumulator {
+	a := &accumulator{
+		// One round beyond the limit, and the rest of the additional input. A
+		// slice that grew would leave a copy behind.
+		seed:       make([]byte, 0, maxAccumulated+len(r.sources)*maxRequestBits/8),
+		additional: make([]byte, 0, maxAccumulated+len(r.sources)*maxRequestBits/8+handOverSize+legacySize+len(r.cfg.Personalization)),
+		credits:    make([]seeding.Credit, len(r.sources)),
+	}
+	for i, s := range r.sources {
+		a.credits[i].Source = s.info
+	}
+	return a
+}
+
+// add appends the answer of source i. A source counts for at most maxRequestBits
+// in one seed.
+func (a *accumulator) add(i, credit int, data []byte, size int) {
+	a.seed = append(a.seed, make([]byte, size)...)
+	a.additional = append(a.additional, make([]byte, size)...)
+	if credit > 0 {
+		copy(a.seed[len(a.seed)-size:], data)
+	} else {
+		copy(a.additional[len(a.additional)-size:], data)
+	}
+	a.credits[i].Bits = min(a.credits[i].Bits+credit, maxRequestBits)
+}
+
+// shorten replaces a part that has become long by its hash, and lowers the
+// credits to what the hash can hold (SP 800-90B, Section 3.1.5.1.2), less the margin
+// that the strategy wants.
+func (a *accumulator) shorten(c conditioner.Conditioner, margin int) {
+	if len(a.additional) > maxAccumulated {
+		a.additional = hashDown(c, a.additional)
+	}
+	if len(a.seed) > maxAccumulated {
+		nin := 8 * len(a.seed)
+		a.seed = hashDown(c, a.seed)
+		nout := 8 * len(a.seed)
+		held := -margin + int(conditioner.OutputEntropy(float64(min(nin, seeding.Sum(a.credits))), nin, nout, min(nout, c.Width())))
+		for over := seeding.Sum(a.credits) - max(0, held); over > 0; over-- {
+			most := 0
+			for i := range a.credits {
+				if a.credits[i].Bits > a.credits[most].Bits {
+					most = i
+				}
+			}
+			a.credits[most].Bits--
+		}
+	}
+}
+
+// hashDown returns the hash of p, in the place of p, which it wipes. The capacity
+// of p is enough for any digest.
+func hashDown(c conditioner.Conditioner, p []byte) []byte {
+	h := c.New()
+	h.Write(p)
+	zero.Bytes(p)
+	p = h.Sum(p[:0])
+	zero.Hash(h)
+	return p
+}
+
+// clear wipes the data and the credits. It may be called twice.
+func (a *accumulator) clear() {
+	zero.Bytes(a.seed[:cap(a.seed)])
+	zero.Bytes(a.additional[:cap(a.additional)])
+	a.seed, a.additional = a.seed[:0], a.additional[:0]
+	for i := range a.credits {
+		a.credits[i].Bits = 0
+	}
+}
+
+func (a *accumulator) String() string   { return "lrng.accumulator" }
+func (a *accumulator) GoString() string { return "lrng.accumulator" }

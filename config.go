@@ -1,0 +1,245 @@
+package lrng
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"github.com/lrng-go/lrng/conditioner"
+	"github.com/lrng-go/lrng/drng"
+	"github.com/lrng-go/lrng/es"
+	"github.com/lrng-go/lrng/seeding"
+)
+
+// Config says how a generator is built. Each zero field means the recommended
+// value, and the zero Config is the recommended one.
+//
+// It is passed by value and copied: changing it afterwards, or what its slices
+// hold, has no effect on a generator.
+type Config struct {
+	// Sources are the entropy sources. Their order is the order of the seed
+	// buffer, their names must differ. nil: [DefaultSources].
+	//
+	// If there is no *es.Auxiliary among them, the generator adds one of its
+	// own at the end, for [RNG.AddEntropy].
+	Sources []es.Source
+
+	// DRNG makes one instance of the mechanism; it is called for each shard.
+	// nil: ChaCha20, or CTR_DRBG with AES-256 in FIPS mode.
+	DRNG func() (drng.DRNG, error)
+
+	// Conditioner is the hash of the auxiliary pool, of [RNG.SeedReader] and of
+	// seeds that are gathered in very many small parts. nil: SHA-512.
+	Conditioner conditioner.Conditioner
+
+	// Strategy says when the generator is seeded. nil: seeding.Default, or
+	// seeding.Oversample in FIPS mode.
+	Strategy seeding.Strategy
+
+	// Shards is the number of instances between which callers are spread,
+	// 1…4096. 0: GOMAXPROCS.
+	Shards int
+
+	// OutputBuffer is the number of bytes that each shard generates ahead of
+	// need, at most 65536. Ahead is fast, but a machine that is cloned hands out
+	// the same bytes twice: see Twins in the documentation of the package.
+	//
+	// 0: automatic, 1024 where the processor says that it is not a virtual one,
+	// else none. Positive: always so many, for those who know that nobody clones
+	// their machine. Negative: none. Without a buffer each request is combined
+	// with fresh bytes of the operating system; with one, each refill is.
+	OutputBuffer int
+
+	// ReseedInterval is the age at which shard 0 is due for a new seed; shard n
+	// is n·100 seconds, but at most one interval, behind. 0: 10 minutes. Negative:
+	// each request waits for a new seed.
+	ReseedInterval time.Duration
+
+	// ReseedRequests is the number of requests after which a shard is due for a
+	// new seed. A request is a call of Read, or 4096 bytes of a longer one. 0:
+	// 2²⁰. It has no effect above MaxWithoutReseed.
+	ReseedRequests uint64
+
+	// ReseedBits is the number of output bits after which a shard is unseeded;
+	// it is due at three quarters of it. AIS 20/31 wants 2¹⁷ for DRG.4. At least
+	// 256. 0: no limit.
+	ReseedBits uint64
+
+	// MaxWithoutReseed is the number of requests after which a shard that could
+	// not be reseeded is unseeded, at most 2⁴⁸. 0: 2³⁰, or less where the
+	// mechanism allows less.
+	MaxWithoutReseed uint64
+
+	// Personalization goes into the first seed of each instance as its
+	// personalization string (SP 800-90A, Section 8.7.1), at most 2²⁰ bytes. It
+	// need not be secret or random, and should differ between programs.
+	Personalization []byte
+
+	// FIPS says whether the generator keeps to what FIPS 140-3 allows.
+	FIPS FIPSMode
+
+	// Logger receives what happens: levels, reseeds, failures; counts and bits,
+	// never data. Its handler must not wait for the same generator to be seeded.
+	// nil: silent.
+	Logger *slog.Logger
+}
+
+// Limits and defaults. Those of LRNG, except where stated.
+const (
+	// maxChunk is the longest request to a mechanism, in bytes. SP 800-90A, Table
+	// 2 allows 2¹⁶. Less keeps the time short for which a shard is locked.
+	maxChunk = 1 << 12
+
+	defaultReseedRequests   = 1 << 20
+	defaultMaxWithoutReseed = 1 << 30
+	defaultReseedInterval   = 10 * time.Minute
+	stagger                 = 100 * time.Second
+
+	// SP 800-90A, Table 2: at most 2⁴⁸ requests between reseeds.
+	maxRequestsBetweenSeeds = 1 << 48
+
+	maxShards          = 1 << 12
+	maxOutputBuffer    = 1 << 16
+	minReseedBits      = 256
+	maxPersonalization = 1 << 20
+
+	// autoOutputBuffer is the size at which a refill costs less than the calls
+	// that it serves and is not yet seen in the slowest of them.
+	autoOutputBuffer = 1 << 10
+
+	// maxRequestBits is the most that a strategy may ask of a source: what the
+	// widest conditioning component yields.
+	maxRequestBits = 512
+
+	// minAdditional is the least length of additional input that a mechanism must
+	// take, in bytes: 128 bits of the operating system, the time and a counter.
+	minAdditional = 32
+
+	// minStrength is the least security strength of a mechanism, in bits.
+	minStrength = 128
+)
+
+// DefaultSources returns a new set of the sources that the zero [Config] uses:
+// CPU jitter, the random number generator of the processor, and the operating
+// system's, in this order. It serves to build a list that has others beside them.
+func DefaultSources() []es.Source {
+	return []es.Source{
+		es.NewJitter(es.JitterConfig{}),
+		es.NewCPU(es.CPUConfig{}),
+		es.NewOS(es.OSConfig{}),
+	}
+}
+
+// withDefaults returns a copy in which no field is left to be chosen, or an
+// error that names the field which cannot be used.
+func (c Config) withDefaults(policy fipsPolicy) (Config, error) {
+	c.Sources = append([]es.Source(nil), c.Sources...)
+	c.Personalization = bytes.Clone(c.Personalization)
+
+	switch {
+	case c.Shards < 0 || c.Shards > maxShards:
+		return c, fmt.Errorf("lrng: Config.Shards: %d; want 0…%d", c.Shards, maxShards)
+	case c.OutputBuffer > maxOutputBuffer:
+		return c, fmt.Errorf("lrng: Config.OutputBuffer: %d bytes; the most is %d", c.OutputBuffer, maxOutputBuffer)
+	case c.ReseedRequests > maxRequestsBetweenSeeds:
+		return c, fmt.Errorf("lrng: Config.ReseedRequests: %d; the most is 2^48 (SP 800-90A, Table 2)", c.ReseedRequests)
+	case c.MaxWithoutReseed > maxRequestsBetweenSeeds:
+		return c, fmt.Errorf("lrng: Config.MaxWithoutReseed: %d; the most is 2^48 (SP 800-90A, Table 2)", c.MaxWithoutReseed)
+	case c.ReseedBits != 0 && c.ReseedBits < minReseedBits:
+		return c, fmt.Errorf("lrng: Config.ReseedBits: %d bits; the least is %d", c.ReseedBits, minReseedBits)
+	case len(c.Personalization) > maxPersonalization:
+		return c, fmt.Errorf("lrng: Config.Personalization: %d bytes; the most is %d", len(c.Personalization), maxPersonalization)
+	}
+	if c.Shards == 0 {
+		c.Shards = min(runtime.GOMAXPROCS(0), maxShards)
+	}
+	if c.ReseedInterval == 0 {
+		c.ReseedInterval = defaultReseedInterval
+	}
+	if c.ReseedRequests == 0 {
+		c.ReseedRequests = defaultReseedRequests
+	}
+	if c.MaxWithoutReseed == 0 {
+		c.MaxWithoutReseed = defaultMaxWithoutReseed
+	}
+	if c.DRNG == nil && policy.on {
+		c.DRNG = func() (drng.DRNG, error) { return drng.NewCTR(drng.CTRConfig{}) }
+	}
+	if c.DRNG == nil {
+		c.DRNG = func() (drng.DRNG, error) { return drng.NewChaCha20(), nil }
+	}
+	if c.Conditioner == nil {
+		c.Conditioner = conditioner.SHA512
+	}
+	if c.Strategy == nil && policy.on {
+		c.Strategy = seeding.Oversample
+	}
+	if c.Strategy == nil {
+		c.Strategy = seeding.Default
+	}
+	return c, nil
+}
+
+func checkConditioner(c conditioner.Conditioner) error {
+	h := c.New()
+	switch {
+	case c.Name() == "":
+		return errors.New("Name is empty")
+	case h == nil:
+		return fmt.Errorf("New of %q returned nil", c.Name())
+	case c.Width() < 256 || c.Width() > maxRequestBits || c.Width()%8 != 0 || 8*h.Size() != c.Width():
+		return fmt.Errorf("%q is %d bits wide with %d bits of output; want the same, 256…%d", c.Name(), c.Width(), 8*h.Size(), maxRequestBits)
+	}
+	if t, ok := c.(interface{ SelfTest() error }); ok {
+		return t.SelfTest()
+	}
+	return nil
+}
+
+// checkStrategy refuses what cannot be a strategy for the given strength.
+func checkStrategy(s seeding.Strategy, strength int) error {
+	if s.Name() == "" || len(s.Name()) > 255 {
+		return fmt.Errorf("Name of %d bytes; want 1…255", len(s.Name()))
+	}
+	for _, st := range []seeding.Stage{seeding.Initial, seeding.Reseed, seeding.PredictionResistance} {
+		if n := s.Request(strength, st); n < 1 || n > maxRequestBits {
+			return fmt.Errorf("%q asks for %d bits (%v); want 1…%d", s.Name(), n, st, maxRequestBits)
+		}
+		if l := s.Level(nil, strength, st); l != seeding.Unseeded {
+			return fmt.Errorf("%q calls a generator without any entropy %v (%v)", s.Name(), l, st)
+		}
+	}
+	return nil
+}
+
+// checkMechanism refuses what cannot be a mechanism, or is not a new one.
+func checkMechanism(d drng.DRNG, err error) error {
+	if err != nil {
+		return err
+	}
+	if d == nil {
+		return errors.New("returned nil")
+	}
+	switch info := d.Info(); {
+	case info.Name == "":
+		return errors.New("Info().Name is empty")
+	case info.SecurityStrength < minStrength || info.SecurityStrength > maxRequestBits:
+		return fmt.Errorf("%s: Info().SecurityStrength: %d bits; want %d…%d", info.Name, info.SecurityStrength, minStrength, maxRequestBits)
+	case info.MaxRequest < 1:
+		return fmt.Errorf("%s: Info().MaxRequest: %d bytes", info.Name, info.MaxRequest)
+	case info.SeedSize < 0 || 8*info.SeedSize > maxRequestBits || info.SeedSize != 0 && 8*info.SeedSize < info.SecurityStrength:
+		return fmt.Errorf("%s: Info().SeedSize: %d bytes for %d bits of strength", info.Name, info.SeedSize, info.SecurityStrength)
+	case info.MaxAdditional < 0 || info.MaxAdditional != 0 && info.MaxAdditional < minAdditional:
+		return fmt.Errorf("%s: Info().MaxAdditional: %d bytes; the least is %d", info.Name, info.MaxAdditional, minAdditional)
+	case info.ReseedInterval < 1:
+		return fmt.Errorf("%s: Info().ReseedInterval: 0 requests", info.Name)
+	}
+	var out [1]byte
+	if d.Generate(out[:], nil) == nil {
+		return fmt.Errorf("%s: the instance is seeded already", d.Info().Name)
+	}
+	return nil
+}

@@ -1,0 +1,77 @@
+package lrng
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+
+	"github.com/lrng-go/lrng/seeding"
+)
+
+// A logger writes events to a slog.Logger, or nowhere. Events carry counts and
+// bits, never data. No lock that a reader of a seeded generator needs is held
+// while it is called.
+type logger struct{ l *slog.Logger }
+
+func (g logger) enabled(level slog.Level) bool {
+	return g.l != nil && g.l.Enabled(context.Background(), level)
+}
+
+func (g logger) write(level slog.Level, msg string, attrs ...slog.Attr) {
+	if g.enabled(level) {
+		g.l.LogAttrs(context.Background(), level, msg, attrs...)
+	}
+}
+
+func (g logger) level(from, to seeding.Level) {
+	g.write(slog.LevelInfo, "lrng: level", slog.String("from", from.String()), slog.String("to", to.String()))
+}
+
+func (g logger) seeded(shard int, first bool, credit int) {
+	msg := "lrng: reseeded"
+	if first {
+		msg = "lrng: seeded"
+	}
+	g.write(slog.LevelInfo, msg, slog.Int("shard", shard), slog.Int("credit", credit))
+}
+
+func (g logger) round(st seeding.Stage, bits int, credits []seeding.Credit, level seeding.Level, verdict string) {
+	if !g.enabled(slog.LevelDebug) {
+		return
+	}
+	attrs := []slog.Attr{slog.String("stage", st.String()), slog.Int("requested", bits), slog.String("level", level.String()), slog.String("verdict", verdict)}
+	for _, c := range credits {
+		attrs = append(attrs, slog.Int("credit_"+c.Source.Name, c.Bits))
+	}
+	g.write(slog.LevelDebug, "lrng: round", attrs...)
+}
+
+func (g logger) getSeed(bits, credit int) {
+	g.write(slog.LevelInfo, "lrng: seed for another generator", slog.Int("requested", bits), slog.Int("credit", credit))
+}
+
+func (g logger) sourceFailed(name string, err error) {
+	attrs := []slog.Attr{slog.String("source", name), slog.String("error", err.Error())}
+	var p *panicError
+	if errors.As(err, &p) {
+		attrs = append(attrs, slog.String("stack", string(p.stack)))
+	}
+	g.write(slog.LevelWarn, "lrng: source failed", attrs...)
+}
+
+func (g logger) mechanismFailed(err error) {
+	g.write(slog.LevelError, "lrng: mechanism failed", slog.String("error", err.Error()))
+}
+
+func (g logger) waiting(msg string) { g.write(slog.LevelWarn, msg) }
+
+func (g logger) switched(what, from, to string) {
+	g.write(slog.LevelInfo, "lrng: "+what+" switched", slog.String("from", from), slog.String("to", to))
+}
+
+func (g logger) closed() { g.write(slog.LevelInfo, "lrng: closed") }
+
+// warnStderr is the warning of the default generator, which has no logger. It
+// is what crypto/rand does.
+func warnStderr(msg string) { os.Stderr.WriteString(msg + "\n") }

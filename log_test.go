@@ -1,0 +1,85 @@
+package lrng_test
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/lrng-go/lrng/es/estest"
+)
+
+// A recorder keeps what is logged.
+type recorder struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (r *recorder) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.buf.Write(p)
+}
+
+func (r *recorder) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(r, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+func (r *recorder) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.buf.String()
+}
+
+// count returns how many lines contain s.
+func (r *recorder) count(s string) int {
+	n := 0
+	for line := range strings.Lines(r.String()) {
+		if strings.Contains(line, s) {
+			n++
+		}
+	}
+	return n
+}
+
+func TestLog(t *testing.T) {
+	var log recorder
+	src := fake("a", estest.OK(100), estest.Error(errDead), estest.OK(200))
+	c := one(src)
+	c.Logger = log.logger()
+	r := newRNG(t, c)
+	out := mustRead(t, r, 32)
+	seed, _, err := r.GetSeed(t.Context(), 128)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	for event, want := range map[string]int{
+		`from=unseeded to="initially seeded"`:   1,
+		`msg="lrng: seeded" shard=0 credit=300`: 1,
+		`msg="lrng: round"`:                     3,
+		`source=a error="device gone"`:          1,
+		`seed for another generator"`:           1,
+		`requested=128 credit=128`:              1,
+		`credit_a=300 credit_auxiliary=0`:       1,
+		`level="fully seeded"`:                  1,
+		`msg="lrng: closed"`:                    1,
+		`stage=initial requested=256`:           3,
+	} {
+		if got := log.count(event); got != want {
+			t.Errorf("%q is logged %d times, want %d", event, got, want)
+		}
+	}
+	for i := range src.Count() {
+		if strings.Contains(log.String(), string(src.Data(i, 8))) {
+			t.Error("data of the source are in the log")
+		}
+	}
+	if strings.Contains(log.String(), string(out[:8])) || strings.Contains(log.String(), string(seed[len(seed)-8:])) {
+		t.Error("output is in the log")
+	}
+	if t.Failed() {
+		t.Log(log.String())
+	}
+}

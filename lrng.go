@@ -1,0 +1,161 @@
+// Package lrng is a random bit generator for programs to which crypto/rand is
+// not enough: it draws on several independent entropy sources, judges what they
+// deliver, and shows how it came to its verdict. Its design follows LRNG, the
+// "new approach" to Linux's /dev/random.
+//
+// A program that uses [Reader], [Read], [Int], [Prime] or [Text] of crypto/rand
+// changes its import line to
+//
+//	import rand "github.com/lrng-go/lrng"
+//
+// and needs nothing else. Programs with wishes of their own make an [RNG] with
+// [New].
+//
+// # Flow
+//
+//	noise → health test → source → seed buffer → strategy → DRNG → reader
+//
+// The entropy sources (package es) are asked in parallel, each in a goroutine of
+// its own behind a recover and a deadline. Each returns data and a credit, the
+// min-entropy it vouches for, in bits. The collector cuts the credit to what the
+// source declared as its most, to 8 times the length of the data, and to what
+// was asked for. So a source that fails, hangs, panics or lies costs its own
+// credit and nothing else.
+//
+// The data are concatenated, never mixed: credited ones make up the seed,
+// uncredited ones go in beside it as additional input (SP 800-90C, Section 2.6).
+// What one source knows of the seed says nothing about the part of another.
+// A strategy (package seeding), which is a pure function of the credits, decides
+// whether the sum is enough. While it is not, further rounds of the sources add
+// to it and nothing is handed over: entropy that trickles in bit by bit cannot be
+// guessed bit by bit.
+//
+// A complete seed goes to one deterministic generator (package drng) and is
+// wiped. It is never split, shared or used again (SP 800-90A, Section 8.6.9).
+//
+// # Instances
+//
+// An [RNG] holds as many generator instances, called shards, as there are
+// processors, so that goroutines do not wait for each other. Each has a seed of
+// its own. Shard 0 is seeded first, before anything is output; another one is
+// seeded when a processor first turns to it, and until that is done shard 0
+// serves in its place. One more instance serves prediction resistance alone.
+//
+// A shard is due for a new seed after 2²⁰ requests or 10 minutes; shard n waits
+// n·100 seconds longer, so that they do not all ask at once. The caller who finds
+// a shard due starts a goroutine that collects and reseeds, and is served from
+// the old state meanwhile. If the sources do not yield enough, the shard goes on
+// up to 2³⁰ requests after its last seed and is then unseeded: the request that
+// finds the limit gets no output of that state, it waits or fails.
+//
+// No goroutine exists while nothing is to be collected, and importing the package
+// starts nothing.
+//
+// # Twins
+//
+// Output that was generated ahead of need is lost if the machine is cloned: both
+// copies would hand it out. So unless the caller insists ([Config].OutputBuffer),
+// output is generated ahead only where the processor says that it is not a virtual
+// one. Elsewhere each request is combined with 32 fresh bytes of the operating system
+// and the time as additional input, so that the result is no weaker than crypto/rand.
+//
+// # Failure
+//
+// [RNG.Read] waits until the generator is fully seeded, and then fills its buffer
+// without fail until the generator is closed or has lost its seed as above, in
+// which case it waits again. It never returns a part. [Read], [Text] and [Reader]
+// end the program if no random bytes can be had at all.
+//
+// # Self-tests
+//
+// Every algorithm has a known-answer test that runs before its first use, on
+// [RNG.SelfTest], and every ten minutes of use. A failure is final for the process:
+// all generators wipe their state and every call returns [ErrSelfTest].
+//
+// # Choice of cryptography
+//
+// The mechanism and the hash can be chosen in the [Config] and switched while the
+// generator is in use: [RNG.SetDRNG], [RNG.SetConditioner]. Those of packages drng and
+// conditioner can be used, or others that keep the rules of their interfaces.
+//
+// # FIPS 140-3
+//
+// In FIPS mode ([Config].FIPS) the default mechanism is CTR_DRBG, only primitives of
+// the Go Cryptographic Module are used, and only sources with health tests or a declared
+// certificate are credited. See docs/fips.md.
+//
+// # Limits
+//
+// The security strength is that of the mechanism, 256 bits for all that lrng
+// provides. Data handed out are erased from the memory of the generator before
+// the call returns. What is not erased: registers, and copies on signal stacks.
+// The state is in ordinary memory: it is in core dumps. Nothing here is
+// validated or certified.
+//
+// Since Go 1.26 most functions of the standard library ignore the reader that
+// they are given and use the generator of the runtime: see the example program
+// migrate for a list, and for how to make keys all the same.
+package lrng
+
+import (
+	"io"
+	"sync"
+)
+
+// Default returns the generator behind the package-level functions. It is made
+// on the first call, with the zero [Config], and collects nothing before its
+// first use. A program that closes it cannot use the package-level functions any
+// more.
+func Default() *RNG { return defaultRNG() }
+
+var defaultRNG = sync.OnceValue(func() *RNG {
+	r, err := New(Config{})
+	if err != nil {
+		fatal(err) // only a failed self-test gets here
+	}
+	r.warn = warnStderr
+	return r
+})
+
+// Reader is the shared generator, as crypto/rand.Reader is: safe for concurrent
+// use, blocking until it is fully seeded and never afterwards. Its Read always
+// fills the buffer and returns a nil error; if no random bytes can be had it ends
+// the program.
+//
+// Package crypto/rand may be told to use it (rand.Reader = lrng.Reader).
+var Reader io.Reader = &reader{}
+
+// reader is the default generator reduced to its Read method.
+type reader struct{}
+
+func (*reader) Read(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	if err := Default().fill(b); err != nil {
+		fatal(err)
+	}
+	return len(b), nil
+}
+
+// Read fills b with random bytes from [Reader]. It never returns an error, and
+// always fills b entirely: if Reader fails it ends the program in a way that
+// cannot be recovered from. It does not allocate, and b may be on the stack.
+func Read(b []byte) (n int, err error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	// A call through the interface would make b escape to the heap in every
+	// caller. The default reader is therefore called by its type, and only a
+	// reader that somebody put in its place gets a buffer on the heap.
+	if r, ok := Reader.(*reader); ok {
+		return r.Read(b)
+	}
+	p := make([]byte, len(b))
+	if _, err := io.ReadFull(Reader, p); err != nil {
+		fatal(err)
+	}
+	copy(b, p)
+	clear(p)
+	return len(b), nil
+}

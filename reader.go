@@ -1,0 +1,448 @@
+package lrng
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/lrng-go/lrng/internal/selftest"
+	"github.com/lrng-go/lrng/internal/zero"
+	"github.com/lrng-go/lrng/seeding"
+)
+
+// Read fills b with random bytes. It waits until the generator is fully seeded,
+// and then does not wait again unless the generator loses its seed (see
+// [Config].MaxWithoutReseed) or ReseedInterval is negative.
+//
+// It returns len(b) and nil, or 0 and an error: ErrClosed, or what a mechanism
+// that is not of package drng reported. With an error b is cleared. Reading into
+// an empty b does nothing.
+func (r *RNG) Read(b []byte) (int, error) {
+	if err := r.fill(b); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// ReadContext is [RNG.Read] with a context that ends the wait; its error is
+// returned, with n = 0 and b cleared.
+func (r *RNG) ReadContext(ctx context.Context, b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	if err := ctx.Err(); err != nil {
+		clear(b)
+		return 0, err
+	}
+	if err := r.fillContext(ctx, b); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// fill fills b, waiting as long as it takes. It does not allocate once the
+// generator is seeded, and b does not escape.
+func (r *RNG) fill(b []byte) error {
+	return r.fillContext(context.Background(), b)
+}
+
+func (r *RNG) fillContext(ctx context.Context, b []byte) error {
+	for rest := b; len(rest) > 0; {
+		n := min(len(rest), int(r.chunk.Load()))
+		var err error
+		if r.cfg.ReseedInterval < 0 {
+			err = r.reseedAndGenerate(ctx, rest[:n], true)
+		} else {
+			err = r.generate(rest[:n])
+		}
+		switch err {
+		case nil:
+			rest = rest[n:]
+			continue
+		case errChunk:
+			continue
+		case errUnseeded:
+			if err = r.wait(ctx, seeding.FullySeeded); err == nil {
+				continue
+			}
+		}
+		clear(b)
+		return err
+	}
+	return nil
+}
+
+// reseedAndGenerate is a request with a seed of its own, for a negative
+// ReseedInterval. If patient is not set, it fails with ErrNotSeeded when one
+// round of the sources is not enough.
+func (r *RNG) reseedAndGenerate(ctx context.Context, b []byte, patient bool) error {
+	ctx, end, err := r.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if err := r.pool.Lock(ctx); err != nil {
+		return context.Cause(ctx)
+	}
+	h := r.shards.LockIndex(0)
+	st := seeding.Initial
+	if h.Value.seeded {
+		st = seeding.Reseed
+	}
+	h.Release()
+	bits := r.request(st)
+	if patient {
+		if err := r.collect(ctx, r.acc, bits, st, r.enough(st)); err != nil {
+			return err
+		}
+	} else if level, _ := r.gatherBits(ctx, r.acc, bits, st, r.enough(st)); level < seeding.FullySeeded {
+		r.pool.Unlock()
+		return ErrNotSeeded
+	}
+	defer r.pool.Unlock()
+	if err := r.seedShard(0); err != nil {
+		return err
+	}
+	h = r.shards.LockIndex(0)
+	defer h.Release()
+	_, err = r.serve(&h.Value, b)
+	r.wants[0].Store(false) // the next request sees to it
+	return err
+}
+
+// Nonblocking returns a reader that never waits for entropy. As long as the
+// generator is not fully seeded its Read returns 0 and ErrNotSeeded, with b
+// cleared, and sees to it that seeding is under way. In all else it is as
+// [RNG.Read]; it is safe for concurrent use.
+func (r *RNG) Nonblocking() io.Reader { return nonblocking{r} }
+
+type nonblocking struct{ r *RNG }
+
+func (n nonblocking) Read(b []byte) (int, error) {
+	r := n.r
+	for rest := b; len(rest) > 0; {
+		k := min(len(rest), int(r.chunk.Load()))
+		var err error
+		if r.cfg.ReseedInterval < 0 {
+			err = r.reseedAndGenerate(context.Background(), rest[:k], false)
+		} else {
+			err = r.generate(rest[:k])
+		}
+		switch err {
+		case nil:
+			rest = rest[k:]
+			continue
+		case errChunk:
+			continue
+		case errUnseeded:
+			if err = r.over(); err == nil {
+				err = ErrNotSeeded
+				r.kick()
+			}
+		}
+		clear(b)
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// PredictionResistant returns a reader whose every block of output is preceded
+// by a reseed from the sources (SP 800-90A, Section 9.3.3). It uses an instance of
+// its own. A block is at most as long as the entropy that the reseed brought, and
+// as the security strength. The reseed is a complete one in the sense of the
+// strategy.
+//
+// Read waits for the sources, for each block: it takes milliseconds. It returns
+// len(b) and nil, or 0 and an error with b cleared. It is safe for concurrent use;
+// callers are served block by block in turn.
+func (r *RNG) PredictionResistant() io.Reader { return predictionResistant{r} }
+
+type predictionResistant struct{ r *RNG }
+
+func (p predictionResistant) Read(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	if err := p.r.readFresh(context.Background(), b, p.r.nextBlockPR); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// readFresh fills b block by block, each made by next from a collection of its
+// own. Next returns the length of the block. It is called, and returns nil, with
+// the pool lock held; with an error it has released it.
+func (r *RNG) readFresh(ctx context.Context, b []byte, next func(context.Context, *accumulator, []byte) (int, error)) (err error) {
+	defer func() {
+		if err != nil {
+			clear(b)
+		}
+	}()
+	if err := r.wait(ctx, seeding.FullySeeded); err != nil {
+		return err
+	}
+	ctx, end, err := r.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	a := r.newAccumulator()
+	defer a.clear()
+	for rest := b; len(rest) > 0; {
+		if r.pool.Lock(ctx) != nil {
+			return context.Cause(ctx)
+		}
+		n, err := next(ctx, a, rest)
+		if err != nil {
+			return err
+		}
+		r.pool.Unlock()
+		rest = rest[n:]
+	}
+	return nil
+}
+
+// nextBlockPR makes one block with prediction resistance.
+func (r *RNG) nextBlockPR(ctx context.Context, a *accumulator, b []byte) (int, error) {
+	st := seeding.Initial
+	if r.pr.seeded {
+		st = seeding.PredictionResistance
+	}
+	bits := r.request(st)
+	if err := r.collect(ctx, a, bits, st, r.enough(st)); err != nil {
+		return 0, err
+	}
+	// SP 800-90A, Section 9.3.1, step 7; no more than was put in (AIS 20/31,
+	// NTG.1.4), and no more than the strength.
+	in := &r.pr
+	n := min(len(b), min(seeding.Sum(a.credits), in.mech.info.SecurityStrength)/8, in.mech.chunk)
+	err := r.install(in, a)
+	if err == nil {
+		err = in.raw(b[:n], false)
+	}
+	if err != nil {
+		in.seeded = false
+		r.stats.failures.Add(1)
+		r.pool.Unlock()
+		r.log.mechanismFailed(err)
+		return 0, fmt.Errorf("lrng: %s: %w", in.mech.info.Name, err)
+	}
+	r.stats.seeds.Add(1)
+	in.requests++
+	in.stats.Requests++
+	in.stats.Bytes += uint64(n)
+	r.mu.Lock()
+	r.prStatus = in.stats
+	r.mu.Unlock()
+	return n, nil
+}
+
+// fullEntropyMargin is how many bits more go into a conditioning component than
+// come out of it with full entropy (SP 800-90C, Section 3.2.2.2).
+const fullEntropyMargin = 64
+
+// seedBlock is the longest block of SeedReader, in bytes: no more than the
+// security strength of the narrowest conditioner.
+const seedBlock = 32
+
+// SeedReader returns a reader of seed material for other generators: bytes with
+// full entropy, if the credits of the sources hold. Each block of n ≤ 256 bits is
+// the output of the conditioner over data with at least n + 64 bits of min-entropy
+// (SP 800-90C, Section 3.2.2.2), collected for this block alone; no deterministic
+// generator has a part in it.
+//
+// Read waits for the sources. It returns len(b) and nil, or 0 and an error with b
+// cleared. It is safe for concurrent use; callers are served block by block in
+// turn.
+func (r *RNG) SeedReader() io.Reader { return seedReader{r} }
+
+type seedReader struct{ r *RNG }
+
+func (s seedReader) Read(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	if err := s.r.readFresh(context.Background(), b, s.r.nextBlockSeed); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// nextBlockSeed makes one block of SeedReader.
+func (r *RNG) nextBlockSeed(ctx context.Context, a *accumulator, b []byte) (int, error) {
+	n := min(len(b), seedBlock)
+	need := 8*n + fullEntropyMargin
+	enough := func(c []seeding.Credit) bool { return seeding.Sum(c) >= need }
+	if err := r.collect(ctx, a, need, seeding.Initial, enough); err != nil {
+		return 0, err
+	}
+	var sum [64]byte
+	h := r.conditioner().New()
+	h.Write(a.seed)
+	h.Write(a.additional) // supplemental data, credited nothing (IG D.K)
+	a.clear()
+	out := h.Sum(sum[:0])
+	copy(b[:n], out)
+	zero.Hash(h)
+	zero.Bytes(out)
+	zero.Bytes(sum[:])
+	return n, nil
+}
+
+// maxSeedBits is the most that GetSeed collects, in bits.
+const maxSeedBits = 4096
+
+// GetSeed collects a seed buffer with at least so many bits of min-entropy for
+// another generator and returns it, in the encoding of [seeding.Buffer], with its
+// credit in bits. It holds the data of the credited sources themselves, collected
+// for this call alone: no generator has used them or will.
+//
+// It waits until this generator is fully seeded, and then for the sources; if ctx
+// is done before they yielded enough, nothing is returned. An SP 800-90A generator
+// of 256 bits is instantiated from 384 bits and reseeded from 256. Bits is at least
+// 1 and at most 4096.
+//
+// The caller should wipe the seed after use.
+func (r *RNG) GetSeed(ctx context.Context, bits int) (seed []byte, credit int, err error) {
+	if bits < 1 || bits > maxSeedBits {
+		return nil, 0, fmt.Errorf("lrng: GetSeed: bits: %d; want 1…%d", bits, maxSeedBits)
+	}
+	if err := r.wait(ctx, seeding.FullySeeded); err != nil {
+		return nil, 0, err
+	}
+	ctx, end, err := r.begin(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer end()
+	buf := &seeding.Buffer{Strategy: r.cfg.Strategy.Name()}
+	defer func() { buf.Clear() }()
+	for buf.Credit() < bits {
+		if r.pool.Lock(ctx) != nil {
+			return nil, 0, context.Cause(ctx)
+		}
+		news := r.newsCount()
+		before := buf.Credit()
+		enough := func(c []seeding.Credit) bool { return before+seeding.Sum(c) >= bits }
+		r.round(ctx, min(bits-before, maxRequestBits), enough, func(i, credit int, data []byte) {
+			if credit > 0 {
+				buf.Entries = append(buf.Entries, seeding.Entry{
+					Name:   r.sources[i].info.Name,
+					Credit: credit,
+					Data:   append(make([]byte, 0, len(data)), data...),
+				})
+			}
+		})
+		failed := r.countFailure(buf.Credit() > before)
+		r.pool.Unlock()
+		if ctx.Err() != nil {
+			return nil, 0, context.Cause(ctx)
+		}
+		if buf.Credit() == before {
+			r.nap(ctx, backoff(failed, longestNap), news)
+		}
+	}
+	buf.Time = time.Now()
+	seed, err = buf.MarshalBinary()
+	if err != nil {
+		return nil, 0, err
+	}
+	r.log.getSeed(bits, buf.Credit())
+	return seed, buf.Credit(), nil
+}
+
+// AddEntropy puts p into the auxiliary pool, which is one of the entropy sources,
+// and credits it with the given bits of min-entropy. The caller vouches for them;
+// 0 is always safe. It returns an error, and adds nothing, if bits is negative or
+// more than 8·len(p), or if the generator is closed. The pool holds as much credit
+// as its hash is wide.
+func (r *RNG) AddEntropy(p []byte, bits int) error {
+	if bits < 0 || (uint64(bits)+7)/8 > uint64(len(p)) {
+		return fmt.Errorf("lrng: AddEntropy: bits: %d for %d bytes; want 0…8 times as many", bits, len(p))
+	}
+	if err := r.over(); err != nil {
+		return err
+	}
+	return r.aux.Add(p, bits)
+}
+
+// Uint64 returns a random number. It waits as [RNG.Read] does and makes the RNG a
+// Source of math/rand/v2. There is no way to return an error: it panics if the
+// generator is closed.
+func (r *RNG) Uint64() uint64 {
+	var b [8]byte
+	if err := r.fill(b[:]); err != nil {
+		panic(err)
+	}
+	v := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+	clear(b[:])
+	return v
+}
+
+// over returns ErrClosed or the failure of a self-test, if the generator has come
+// to its end.
+func (r *RNG) over() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return ErrClosed
+	}
+	return selftest.Failed()
+}
+
+// closePatience is how long Close waits for sources that do not heed their
+// context.
+const closePatience = 2 * time.Second
+
+// Close stops collection and wipes all state. Calls that wait return ErrClosed,
+// as all later ones do. It returns when all goroutines of the generator have
+// ended; if a source does not return within two seconds although its context is
+// done, Close gives up on it with an error that names it. Later calls return nil.
+// Sources are not closed: they may be shared.
+func (r *RNG) Close() error {
+	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
+		// Another Close may still be at work.
+		return r.underway.Wait(context.Background())
+	}
+	r.closed = true
+	for op := range r.operations {
+		op.cancel(ErrClosed)
+	}
+	for w := range r.waiters {
+		close(w.reached)
+		delete(r.waiters, w)
+	}
+	r.mu.Unlock()
+
+	r.underway.Wait(context.Background())
+	r.unwatch()
+	r.wipeShards()
+	r.acc.clear()
+	r.pr.wipe()
+	if r.ownAux {
+		r.aux.Clear()
+	}
+	r.log.closed()
+
+	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
+	defer cancel()
+	if r.callers.Wait(ctx) == nil {
+		return nil
+	}
+	var stuck []string
+	for _, s := range r.sources {
+		s.mu.Lock()
+		if s.busy {
+			stuck = append(stuck, s.info.Name)
+		}
+		s.mu.Unlock()
+	}
+	if len(stuck) == 0 {
+		return nil
+	}
+	return fmt.Errorf("lrng: Close: sources did not return: %q", stuck)
+}

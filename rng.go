@@ -1,0 +1,585 @@
+package lrng
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lrng-go/lrng/conditioner"
+	"github.com/lrng-go/lrng/drng"
+	"github.com/lrng-go/lrng/es"
+	"github.com/lrng-go/lrng/internal/clock"
+	"github.com/lrng-go/lrng/internal/ctxsync"
+	"github.com/lrng-go/lrng/internal/selftest"
+	"github.com/lrng-go/lrng/internal/shard"
+	"github.com/lrng-go/lrng/internal/sysrand"
+	"github.com/lrng-go/lrng/internal/zero"
+	"github.com/lrng-go/lrng/seeding"
+)
+
+// An RNG is a random bit generator with entropy sources, a seeding strategy and
+// deterministic generators of its own. It is made by [New]. Its methods are safe
+// for concurrent use.
+//
+// An RNG is an [io.Reader], and a Source of math/rand/v2.
+type RNG struct {
+	// Locks are taken in this order: pool, a shard, a source, mu. Neither a
+	// source nor the logger is called with any but pool held.
+
+	cfg     Config // with defaults
+	sources []*source
+	aux     *es.Auxiliary
+	ownAux  bool // made by New
+	log     logger
+	warn    func(string) // tells of a first read that waits long; set before use
+	fips    fipsPolicy
+	mech    atomic.Pointer[mechanism] // of every instance
+	cond    atomic.Pointer[conditioner.Conditioner]
+	chunk   atomic.Int64 // the longest request that every instance takes, in bytes
+
+	tested    *age        // since the self-tests passed
+	testsWant atomic.Bool // they are to be repeated
+	unwatch   func()      // takes the generator off the list of those told of a failure
+
+	shards *shard.Set[instance]
+	wants  []atomic.Bool // shard n is to be seeded
+	level  atomic.Int32  // a seeding.Level
+
+	// One collection at a time. Pool guards acc, pr, the blocks of the sources,
+	// and the back-off.
+	pool    ctxsync.Lock
+	acc     *accumulator // towards the next seed of a shard
+	pr      instance     // for prediction resistance
+	failed  int          // rounds in a row that brought nothing
+	worker  atomic.Int32 // idle, running or pausing
+	warned  atomic.Bool
+	callers ctxsync.Group // goroutines that are in a source
+
+	mu         sync.Mutex // guards the fields below
+	closed     bool
+	operations map[*operation]struct{}    // under way
+	underway   ctxsync.Group              // the same, for Close to wait for
+	waiters    map[*waiter]struct{}       // for a level
+	naps       map[chan struct{}]struct{} // of those who wait for new entropy
+	news       uint64                     // how often new entropy was announced
+	verdict    string                     // of the strategy on the latest round
+	prStatus   InstanceStatus             // of pr
+
+	stats struct {
+		rounds, seeds, failures, tests atomic.Uint64
+		entropy                        atomic.Int64 // in acc, bits
+	}
+}
+
+// A mechanism is what the instances have in common: where they come from, and
+// the bounds of one seed. See Config.
+type mechanism struct {
+	new  func() (drng.DRNG, error)
+	info drng.Info
+
+	chunk    int    // bytes in one request
+	fresh    int    // bytes of additional input in each request
+	due      uint64 // requests after which a shard is due
+	most     uint64 // requests after which it is unseeded
+	dueBits  uint64 // the same in bits of output
+	mostBits uint64
+	ahead    int    // bytes generated ahead of need
+	aheadWhy string // why so many
+}
+
+// New returns a generator. It checks the configuration, and returns an error
+// that names the field at fault. It does not collect entropy: that is done on
+// first use. The caller should Close the generator when it is not needed any
+// more.
+func New(c Config) (*RNG, error) {
+	sources := c.Sources
+	if sources == nil {
+		sources = DefaultSources()
+	}
+	c.Sources = sources
+	if err := selftest.Failed(); err != nil {
+		return nil, err
+	}
+	policy, err := c.FIPS.policy()
+	if err != nil {
+		return nil, err
+	}
+	c, err = c.withDefaults(policy)
+	if err != nil {
+		return nil, err
+	}
+	r := &RNG{
+		cfg:        c,
+		fips:       policy,
+		log:        logger{c.Logger},
+		operations: make(map[*operation]struct{}),
+		waiters:    make(map[*waiter]struct{}),
+		naps:       make(map[chan struct{}]struct{}),
+		shards:     shard.New[instance](c.Shards),
+		wants:      make([]atomic.Bool, c.Shards),
+	}
+	r.warn = r.log.waiting
+	r.tested = newAge(testInterval, 0)
+	if err := checkConditioner(c.Conditioner); err != nil {
+		return nil, fmt.Errorf("lrng: Config.Conditioner: %w", err)
+	}
+	if err := policy.checkConditioner(c.Conditioner); err != nil {
+		return nil, fmt.Errorf("lrng: Config.Conditioner: %w", err)
+	}
+	r.cond.Store(&c.Conditioner)
+	if err := r.addSources(); err != nil {
+		return nil, err
+	}
+	if err := r.addInstances(); err != nil {
+		return nil, err
+	}
+	r.acc = r.newAccumulator()
+	for _, s := range r.sources {
+		if n, ok := s.Source.(es.Notifier); ok {
+			if err := guard(func() { n.Notify(r.announce) }); err != nil {
+				return nil, fmt.Errorf("lrng: Config.Sources: %q: Notify: %w", s.info.Name, err)
+			}
+		}
+	}
+	r.watchTests()
+	return r, nil
+}
+
+// addSources takes over Config.Sources.
+func (r *RNG) addSources() error {
+	names := make(map[string]bool)
+	add := func(field string, s es.Source) error {
+		if s == nil {
+			return fmt.Errorf("lrng: %s is nil", field)
+		}
+		var info es.Info
+		var invalid error
+		if err := guard(func() {
+			info = s.Info()
+			if v, ok := s.(es.Validator); ok {
+				invalid = v.Validate()
+			}
+		}); err != nil {
+			return fmt.Errorf("lrng: %s: %w", field, err)
+		}
+		switch {
+		case invalid != nil:
+			return fmt.Errorf("lrng: %s: %w", field, invalid)
+		case info.Name == "" || len(info.Name) > 255:
+			return fmt.Errorf("lrng: %s: Info().Name of %d bytes; want 1…255", field, len(info.Name))
+		case info.MaxEntropy < 0:
+			return fmt.Errorf("lrng: %s: %q: Info().MaxEntropy: %d bits", field, info.Name, info.MaxEntropy)
+		case names[info.Name]:
+			return fmt.Errorf("lrng: %s: a second source of the name %q", field, info.Name)
+		}
+		names[info.Name] = true
+		src := &source{Source: s, info: info}
+		if err := guard(func() { src.status.Certificate = certificate(s) }); err != nil {
+			return fmt.Errorf("lrng: %s: Certificate: %w", field, err)
+		}
+		if ok, why := r.fips.credit(info, src.status.Certificate); !ok {
+			src.info.MaxEntropy, src.status.Uncredited = 0, why
+		}
+		r.sources = append(r.sources, src)
+		return nil
+	}
+	for i, s := range r.cfg.Sources {
+		if err := add(fmt.Sprintf("Config.Sources[%d]", i), s); err != nil {
+			return err
+		}
+		if aux, ok := s.(*es.Auxiliary); ok && r.aux == nil {
+			r.aux = aux
+		}
+	}
+	margin, _ := conditioning(r.cfg.Strategy)
+	if r.aux != nil && r.aux.Oversampling() < margin {
+		return fmt.Errorf("lrng: Config.Sources: the auxiliary pool has an Oversampling of %d bits; strategy %q needs %d", r.aux.Oversampling(), r.cfg.Strategy.Name(), margin)
+	}
+	if r.aux == nil {
+		r.ownAux = true
+		r.aux = es.NewAuxiliary(es.AuxiliaryConfig{Conditioner: r.cfg.Conditioner, Oversampling: margin})
+		if err := add("Config.Conditioner: the auxiliary pool", r.aux); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newMechanism returns the mechanism that f makes, checked, and its first
+// instance.
+func (r *RNG) newMechanism(f func() (drng.DRNG, error)) (*mechanism, drng.DRNG, error) {
+	c := &r.cfg
+	m := &mechanism{new: f}
+	d, err := m.instance()
+	if err != nil {
+		return nil, nil, err
+	}
+	m.info = d.Info()
+	if err := r.fips.checkMechanism(m.info); err != nil {
+		return nil, nil, err
+	}
+	if err := r.checkFit(m, r.conditioner()); err != nil {
+		return nil, nil, err
+	}
+	m.chunk = min(maxChunk, m.info.MaxRequest)
+	m.fresh = freshSize
+	if m.info.MaxAdditional != 0 {
+		m.fresh = min(m.fresh, m.info.MaxAdditional)
+	}
+	m.dueBits, m.mostBits = math.MaxUint64, math.MaxUint64
+	if c.ReseedBits != 0 {
+		m.mostBits, m.dueBits = c.ReseedBits, c.ReseedBits/4*3
+		m.chunk = int(min(uint64(m.chunk), c.ReseedBits/8))
+	}
+	m.ahead, m.aheadWhy = c.outputBuffer(m.info)
+	// One of our requests may be several of the mechanism's: those that fill the
+	// buffer for output ahead of need.
+	refill := uint64(max(1, (m.ahead+m.chunk-1)/m.chunk))
+	if refill > m.info.ReseedInterval {
+		m.ahead, m.aheadWhy = m.chunk, "configured, but the mechanism allows few requests between seeds"
+		refill = 1
+	}
+	m.most = min(c.MaxWithoutReseed, m.info.ReseedInterval/refill)
+	m.due = min(c.ReseedRequests, m.most)
+	return m, d, nil
+}
+
+// instance returns a new instance of the mechanism, checked.
+func (m *mechanism) instance() (drng.DRNG, error) {
+	d, err := m.new()
+	if err := checkMechanism(d, err); err != nil {
+		return nil, err
+	}
+	if m.info != (drng.Info{}) && d.Info() != m.info {
+		return nil, fmt.Errorf("returned instances of %q and %q", m.info.Name, d.Info().Name)
+	}
+	return d, nil
+}
+
+// addInstances makes the shards and the instance for prediction resistance.
+func (r *RNG) addInstances() error {
+	m, d, err := r.newMechanism(r.cfg.DRNG)
+	if err != nil {
+		return fmt.Errorf("lrng: Config.DRNG: %w", err)
+	}
+	if err := checkStrategy(r.cfg.Strategy, m.info.SecurityStrength); err != nil {
+		return fmt.Errorf("lrng: Config.Strategy: %w", err)
+	}
+	r.mech.Store(m)
+	r.chunk.Store(int64(m.chunk))
+	r.pr.index = -1
+	r.pr.equip(d, m, 0)
+	for i := range r.shards.Len() {
+		d, err := m.instance()
+		if err != nil {
+			return fmt.Errorf("lrng: Config.DRNG: %w", err)
+		}
+		h := r.shards.LockIndex(i)
+		h.Value.index = i
+		h.Value.age = newAge(r.cfg.ReseedInterval, i)
+		h.Value.equip(d, m, m.ahead)
+		h.Release()
+	}
+	return nil
+}
+
+// strength returns the security strength in bits.
+func (r *RNG) strength() int { return r.mech.Load().info.SecurityStrength }
+
+// guard calls f and turns a panic into an error.
+func guard(f func()) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{value: fmt.Sprint(v)}
+		}
+	}()
+	f()
+	return nil
+}
+
+// An instance is one deterministic generator with what belongs to its seed. It
+// is guarded by the lock of its shard, that for prediction resistance by pool.
+type instance struct {
+	index  int // of the shard, or -1
+	d      drng.DRNG
+	mech   *mechanism
+	seeded bool
+	age    *age // nil: without limit
+	stats  InstanceStatus
+
+	requests uint64 // since the last seed
+	bits     uint64 // of output since the last seed
+
+	ahead []byte // generated ahead of need; what has been handed out is zero
+	next  int    // the first byte of it not yet handed out
+	fresh [freshSize]byte
+	tmp   []byte // output of mechanisms that are not ours
+}
+
+// equip gives the instance a mechanism, which is not seeded yet, and a buffer of
+// so many bytes for output ahead of need.
+func (in *instance) equip(d drng.DRNG, m *mechanism, ahead int) {
+	in.d, in.mech, in.seeded = d, m, false
+	in.ahead = make([]byte, ahead)
+	in.next = ahead
+	in.tmp = nil
+	switch d.(type) {
+	case *drng.ChaCha20, *drng.CTR, *drng.Hash, *drng.HMAC, *drng.XDRBG:
+	default:
+		in.tmp = make([]byte, m.chunk)
+	}
+}
+
+func (in *instance) String() string   { return "lrng.instance" }
+func (in *instance) GoString() string { return "lrng.instance" }
+
+// handOverSize is the length of what install adds to the additional input,
+// besides the personalization string, in bytes.
+const handOverSize = 24
+
+// install seeds the instance with what a holds, and wipes that.
+func (r *RNG) install(in *instance, a *accumulator) error {
+	defer a.clear()
+	a.additional = binary.LittleEndian.AppendUint64(a.additional, clock.Now())
+	a.additional = binary.LittleEndian.AppendUint64(a.additional, uint64(time.Now().UnixNano()))
+	a.additional = binary.LittleEndian.AppendUint64(a.additional, uint64(in.index))
+	if in.stats.Seeds == 0 {
+		a.additional = append(a.additional, r.cfg.Personalization...)
+	}
+	r.shape(in.mech, a)
+	if err := in.d.Seed(a.seed, a.additional); err != nil {
+		return fmt.Errorf("lrng: seeding %s: %w", in.mech.info.Name, err)
+	}
+	in.dropAhead()
+	in.seeded = true
+	in.requests, in.bits = 0, 0
+	in.age.restart()
+	in.stats.seeded(seeding.Sum(a.credits))
+	return nil
+}
+
+// shape brings the two parts to lengths that the mechanism takes. The credit of
+// the seed is enough for it: see enoughFor.
+func (r *RNG) shape(m *mechanism, a *accumulator) {
+	c := r.conditioner()
+	if n := m.info.SeedSize; n != 0 {
+		a.seed = hashDown(c, a.seed)[:n]
+	}
+	if n := m.info.MaxAdditional; n != 0 && len(a.additional) > n {
+		p := hashDown(c, a.additional)
+		a.additional = p[:min(len(p), n)]
+	}
+}
+
+// dropAhead wipes what was generated ahead of need.
+func (in *instance) dropAhead() {
+	zero.Bytes(in.ahead)
+	in.next = len(in.ahead)
+}
+
+// wipe returns the instance to the state before its first seed.
+func (in *instance) wipe() {
+	in.d.Clear()
+	in.dropAhead()
+	zero.Bytes(in.fresh[:])
+	zero.Bytes(in.tmp)
+	in.seeded = false
+}
+
+// freshSize is the length of the additional input of a request, in bytes: 32
+// bytes of the operating system, the time stamp and the number of the request.
+const freshSize = 48
+
+// freshen fills in.fresh, with fewer bytes of the operating system where the
+// mechanism does not take as many, and returns it.
+func (in *instance) freshen() []byte {
+	f := in.fresh[:in.mech.fresh]
+	n := len(f) - 16
+	if !sysrand.Mix(f[:n]) {
+		in.stats.Unmixed++
+	}
+	binary.LittleEndian.PutUint64(f[n:], clock.Now())
+	binary.LittleEndian.PutUint64(f[n+8:], in.stats.Requests)
+	return f
+}
+
+// raw is one request to the mechanism, with fresh additional input if asked.
+// On error b is cleared. b does not escape.
+func (in *instance) raw(b []byte, fresh bool) error {
+	var additional []byte
+	if fresh {
+		additional = in.freshen()
+		defer zero.Bytes(in.fresh[:])
+	}
+	switch d := in.d.(type) {
+	case *drng.ChaCha20:
+		return d.Generate(b, additional)
+	case *drng.CTR:
+		return d.Generate(b, additional)
+	case *drng.Hash:
+		return d.Generate(b, additional)
+	case *drng.HMAC:
+		return d.Generate(b, additional)
+	case *drng.XDRBG:
+		return d.Generate(b, additional)
+	}
+	// An interface method could keep its argument: the caller's buffer would
+	// escape to the heap.
+	out := in.tmp[:len(b)]
+	err := in.d.Generate(out, additional)
+	if err != nil {
+		clear(b)
+	} else {
+		copy(b, out)
+	}
+	zero.Bytes(out)
+	return err
+}
+
+// read fills b, of at most one chunk, from the output generated ahead of need
+// where there is any and it is worth it. On error b is cleared.
+func (in *instance) read(b []byte) error {
+	if len(b) > len(in.ahead) {
+		return in.raw(b, true)
+	}
+	n := in.take(b)
+	if n == len(b) {
+		return nil
+	}
+	if err := in.refill(); err != nil {
+		clear(b)
+		return err
+	}
+	in.take(b[n:])
+	return nil
+}
+
+// take moves output that was generated ahead to b and returns its length.
+func (in *instance) take(b []byte) int {
+	n := copy(b, in.ahead[in.next:])
+	clear(in.ahead[in.next : in.next+n])
+	in.next += n
+	return n
+}
+
+// refill generates ahead. The caller has used up what there was.
+func (in *instance) refill() error {
+	for p := in.ahead; len(p) > 0; {
+		n := min(len(p), in.mech.chunk)
+		if err := in.raw(p[:n], true); err != nil {
+			in.dropAhead()
+			return err
+		}
+		p = p[n:]
+	}
+	in.next = 0
+	return nil
+}
+
+// Reasons to try again, which callers never see.
+var (
+	errUnseeded = errors.New("lrng: no instance with a seed")
+	errChunk    = errors.New("lrng: longer than one request")
+)
+
+// generate fills b from one of the shards, without waiting. If none that may
+// serve is seeded it returns errUnseeded; if b is longer than one request of the
+// mechanism, which may have been switched, errChunk. With any error b is cleared.
+func (r *RNG) generate(b []byte) error {
+	h := r.shards.Lock()
+	in := &h.Value
+	if r.usable(in, len(b)) {
+		due, err := r.serve(in, b)
+		h.Unlock()
+		return r.served(due, err)
+	}
+	h.Release()
+	if in.index != 0 {
+		r.kick()
+		h = r.shards.LockIndex(0)
+		in = &h.Value
+		if r.usable(in, len(b)) {
+			due, err := r.serve(in, b)
+			h.Release()
+			return r.served(due, err)
+		}
+		h.Release()
+	}
+	clear(b)
+	return errUnseeded
+}
+
+// usable reports whether the shard may serve a request of n bytes. If not, it is
+// marked as wanting a seed; if that is because it has come to a limit, its seed
+// is lost.
+func (r *RNG) usable(in *instance, n int) bool {
+	if in.seeded && in.requests < in.mech.most && in.bits+8*uint64(n) <= in.mech.mostBits && selftest.Failed() == nil {
+		return true
+	}
+	if in.seeded {
+		r.lose(in)
+	}
+	r.wants[in.index].Store(true)
+	return false
+}
+
+// lose ends the life of the seed of a shard. The state is kept, unused, as input
+// to the next one (SP 800-90A, Section 8.6.8).
+func (r *RNG) lose(in *instance) {
+	in.dropAhead()
+	in.seeded = false
+	in.stats.Lost++
+	r.wants[in.index].Store(true)
+	if in.index == 0 {
+		r.level.Store(int32(seeding.Unseeded))
+	}
+}
+
+// serve is one request to a usable shard. It reports whether a new seed is due.
+func (r *RNG) serve(in *instance, b []byte) (due bool, err error) {
+	if len(b) > in.mech.chunk {
+		clear(b)
+		return false, errChunk
+	}
+	if err := in.read(b); err != nil {
+		r.lose(in)
+		return true, fmt.Errorf("lrng: %s: %w", in.mech.info.Name, err)
+	}
+	if in.stats.Requests == 0 && selftest.IsAnswer(b) {
+		// Output of a test, or of a test seed (security.md T19).
+		clear(b)
+		return false, selftest.Fail("the first output of " + in.mech.info.Name + " is a known answer")
+	}
+	in.requests++
+	in.bits += 8 * uint64(len(b))
+	in.stats.Requests++
+	in.stats.Bytes += uint64(len(b))
+	if in.requests >= in.mech.due || in.bits >= in.mech.dueBits || in.age.reached(in.requests) {
+		r.wants[in.index].Store(true)
+		due = true
+	}
+	if r.tested.reached(in.requests) {
+		r.testsWant.Store(true)
+		due = true
+	}
+	return due, nil
+}
+
+// served follows serve, when the shard is unlocked.
+func (r *RNG) served(due bool, err error) error {
+	if due {
+		r.kick()
+	}
+	switch {
+	case err == nil || err == errChunk:
+		return err
+	case errors.Is(err, drng.ErrReseedRequired):
+		return errUnseeded
+	}
+	r.log.mechanismFailed(err)
+	return err
+}

@@ -1,0 +1,474 @@
+package lrng
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/lrng-go/lrng/internal/selftest"
+	"github.com/lrng-go/lrng/seeding"
+)
+
+// States of the worker, the goroutine that seeds shards while callers go on.
+const (
+	idle    int32 = iota // there is none
+	running              // there is one
+	pausing              // there is none, and a timer will end the pause
+)
+
+// The back-off after rounds that brought nothing: doubled each time. Somebody
+// who waits is worth more tries than a shard that has a seed.
+const (
+	firstPause   = 10 * time.Millisecond
+	longestNap   = time.Second
+	longestPause = time.Minute
+)
+
+// longWait is how long a first read may wait before it says so.
+const longWait = time.Minute
+
+// A waiter waits for a level.
+type waiter struct {
+	level   seeding.Level
+	reached chan struct{}
+}
+
+// An operation is something that Close cancels and waits for.
+type operation struct{ cancel func(error) }
+
+// begin registers an operation. The caller calls end when it is over.
+func (r *RNG) begin(parent context.Context) (ctx context.Context, end func(), err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, nil, ErrClosed
+	}
+	if err := selftest.Failed(); err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancelCause(parent)
+	op := &operation{cancel}
+	r.operations[op] = struct{}{}
+	r.underway.Add()
+	return ctx, func() {
+		cancel(nil)
+		r.mu.Lock()
+		delete(r.operations, op)
+		r.mu.Unlock()
+		r.underway.Done()
+	}, nil
+}
+
+// Wait waits until the generator has reached the level, or ctx is done, whose
+// error it returns. It starts seeding if that was not done before. Output is had
+// at seeding.FullySeeded only.
+func (r *RNG) Wait(ctx context.Context, level seeding.Level) error {
+	if level < seeding.Unseeded || level > seeding.FullySeeded {
+		return fmt.Errorf("lrng: Wait: level: %v is not defined", level)
+	}
+	return r.wait(ctx, level)
+}
+
+func (r *RNG) wait(ctx context.Context, level seeding.Level) error {
+	var long <-chan time.Time
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		w := &waiter{level: level, reached: make(chan struct{})}
+		r.mu.Lock()
+		if r.closed {
+			r.mu.Unlock()
+			return ErrClosed
+		}
+		if err := selftest.Failed(); err != nil {
+			r.mu.Unlock()
+			return err
+		}
+		// Read under the lock: who raises the level takes it afterwards.
+		if r.currentLevel() >= level {
+			r.mu.Unlock()
+			return nil
+		}
+		r.waiters[w] = struct{}{}
+		r.mu.Unlock()
+		if long == nil {
+			t := time.NewTimer(longWait)
+			defer t.Stop()
+			long = t.C
+		}
+
+		r.wants[0].Store(true)
+		r.wake()
+		select {
+		case <-w.reached:
+		case <-long:
+			if r.warned.CompareAndSwap(false, true) {
+				r.warn("lrng: waited a minute for the entropy sources; waiting on")
+			}
+		case <-ctx.Done():
+		}
+		r.mu.Lock()
+		delete(r.waiters, w)
+		r.mu.Unlock()
+	}
+}
+
+// currentLevel returns the level of the generator.
+func (r *RNG) currentLevel() seeding.Level { return seeding.Level(r.level.Load()) }
+
+// setLevel stores a level below FullySeeded and tells those who wait for it. The
+// caller holds the pool lock, and shard 0 has no seed.
+func (r *RNG) setLevel(level seeding.Level) {
+	if old := seeding.Level(r.level.Swap(int32(level))); old != level {
+		r.log.level(old, level)
+		r.tellWaiters(level)
+	}
+}
+
+// tellWaiters tells those who wait for the level or a lower one. They look for
+// themselves whether it still holds.
+func (r *RNG) tellWaiters(level seeding.Level) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for w := range r.waiters {
+		if level >= w.level {
+			close(w.reached)
+			delete(r.waiters, w)
+		}
+	}
+}
+
+// kick starts the worker unless it is running or pausing.
+func (r *RNG) kick() {
+	if r.worker.Load() == idle && r.worker.CompareAndSwap(idle, running) {
+		r.start()
+	}
+}
+
+// wake starts the worker even if it is pausing.
+func (r *RNG) wake() {
+	if r.worker.CompareAndSwap(pausing, running) {
+		r.start()
+		return
+	}
+	r.kick()
+}
+
+// start starts the worker, whose state is running already.
+func (r *RNG) start() {
+	ctx, end, err := r.begin(context.Background())
+	if err != nil {
+		r.worker.Store(idle)
+		return
+	}
+	go func() {
+		pause := r.work(ctx)
+		end()
+		if pause > 0 {
+			r.worker.Store(pausing)
+			time.AfterFunc(pause, func() { r.worker.CompareAndSwap(pausing, idle) })
+			// Somebody may have begun to wait after work looked last.
+			if r.waited() {
+				r.wake()
+			}
+			return
+		}
+		r.worker.Store(idle)
+		// Somebody may have wanted a seed after work looked last.
+		if r.nextWanted() >= 0 || r.testsWant.Load() {
+			r.kick()
+		}
+	}()
+}
+
+// waited reports whether somebody waits for a level.
+func (r *RNG) waited() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.waiters) > 0
+}
+
+// nextWanted returns the first shard that wants a seed, or -1.
+func (r *RNG) nextWanted() int {
+	for i := range r.wants {
+		if r.wants[i].Load() {
+			return i
+		}
+	}
+	return -1
+}
+
+// work seeds the shards that want it, one round at a time, until there are none.
+// If the sources yield nothing and nobody waits for them, it returns how long to
+// leave them alone.
+func (r *RNG) work(ctx context.Context) (pause time.Duration) {
+	for {
+		if r.testsWant.Swap(false) && r.runTests() != nil {
+			return 0
+		}
+		i := r.nextWanted()
+		if i < 0 {
+			return 0
+		}
+		if r.pool.Lock(ctx) != nil {
+			return 0
+		}
+		news := r.newsCount()
+		progress := r.step(ctx, i)
+		failed := r.countFailure(progress)
+		r.pool.Unlock()
+		switch {
+		case ctx.Err() != nil:
+			return 0
+		case progress:
+		case r.waited():
+			r.nap(ctx, backoff(failed, longestNap), news)
+		default:
+			return backoff(failed, longestPause)
+		}
+	}
+}
+
+// step is one round towards a seed for shard i. It reports whether the round
+// brought it closer. The caller holds the pool lock.
+func (r *RNG) step(ctx context.Context, i int) (progress bool) {
+	if !r.wants[i].Load() {
+		return true // somebody else did it
+	}
+	h := r.shards.LockIndex(i)
+	st := seeding.Initial
+	if h.Value.seeded {
+		st = seeding.Reseed
+	}
+	h.Release()
+	level, progress := r.gather(ctx, r.acc, st, r.enough(st))
+	r.stats.entropy.Store(int64(seeding.Sum(r.acc.credits)))
+	if ctx.Err() != nil {
+		return progress
+	}
+	if level < seeding.FullySeeded {
+		if i == 0 && st == seeding.Initial {
+			r.setLevel(level)
+		}
+		return progress
+	}
+	return r.seedShard(i) == nil
+}
+
+// enough returns the judgement on whether a seed is complete.
+func (r *RNG) enough(st seeding.Stage) func([]seeding.Credit) bool {
+	return r.enoughFor(r.mech.Load(), st)
+}
+
+// enoughFor returns the judgement for a certain mechanism. It is that of the
+// strategy; a mechanism that takes seeds of full entropy only needs 64 bits more
+// than its seeds are long, too (SP 800-90C, Section 3.2.2.2).
+func (r *RNG) enoughFor(m *mechanism, st seeding.Stage) func([]seeding.Credit) bool {
+	return func(c []seeding.Credit) bool {
+		return r.cfg.Strategy.Level(c, m.info.SecurityStrength, st) >= seeding.FullySeeded &&
+			(m.info.SeedSize == 0 || seeding.Sum(c) >= 8*m.info.SeedSize+fullEntropyMargin)
+	}
+}
+
+// request returns how many bits each source is asked for.
+func (m *mechanism) request(s seeding.Strategy, st seeding.Stage) int {
+	return s.Request(m.info.SecurityStrength, st)
+}
+
+// request returns how many bits each source is asked for.
+func (r *RNG) request(st seeding.Stage) int { return r.mech.Load().request(r.cfg.Strategy, st) }
+
+// gather is one round into a. It returns the level that a has reached now and
+// whether the round has added credit. The caller holds the pool lock.
+func (r *RNG) gather(ctx context.Context, a *accumulator, st seeding.Stage, enough func([]seeding.Credit) bool) (level seeding.Level, progress bool) {
+	return r.gatherBits(ctx, a, r.request(st), st, enough)
+}
+
+func (r *RNG) gatherBits(ctx context.Context, a *accumulator, bits int, st seeding.Stage, enough func([]seeding.Credit) bool) (level seeding.Level, progress bool) {
+	before := seeding.Sum(a.credits)
+	// What the round is judged by is what it adds to the accumulator.
+	total := make([]seeding.Credit, len(a.credits))
+	together := func(c []seeding.Credit) bool {
+		for i := range total {
+			total[i] = a.credits[i]
+			total[i].Bits += c[i].Bits
+		}
+		return enough(total)
+	}
+	size := (bits + 7) / 8
+	r.round(ctx, bits, together, func(i, credit int, data []byte) { a.add(i, credit, data, size) })
+	margin, _ := conditioning(r.cfg.Strategy)
+	a.shorten(r.conditioner(), margin)
+	r.stats.rounds.Add(1)
+	level = r.cfg.Strategy.Level(a.credits, r.strength(), st)
+	if level >= seeding.FullySeeded && !enough(a.credits) {
+		level = seeding.MinimallySeeded
+	}
+	verdict := ""
+	if e, ok := r.cfg.Strategy.(seeding.Explainer); ok {
+		verdict = e.Explain(a.credits, r.strength(), st)
+	}
+	r.mu.Lock()
+	r.verdict = verdict
+	r.mu.Unlock()
+	r.log.round(st, bits, a.credits, level, verdict)
+	return level, seeding.Sum(a.credits) > before
+}
+
+// seedShard hands the accumulated seed to shard i. The caller holds the pool
+// lock.
+func (r *RNG) seedShard(i int) error {
+	credit := seeding.Sum(r.acc.credits)
+	if r.tested.born.Load() == nil {
+		r.tested.restart() // in use from now on
+	}
+	h := r.shards.LockIndex(i)
+	r.wants[i].Store(false)
+	first := !h.Value.seeded
+	err := r.install(&h.Value, r.acc)
+	r.stats.entropy.Store(0)
+	if err != nil {
+		r.wants[i].Store(true)
+	} else if i == 0 {
+		// Under the lock of the shard, as in lose: the level says FullySeeded if
+		// and only if shard 0 has a seed.
+		r.level.Store(int32(seeding.FullySeeded))
+	}
+	h.Release()
+	if err != nil {
+		r.stats.failures.Add(1)
+		r.log.mechanismFailed(err)
+		return err
+	}
+	r.stats.seeds.Add(1)
+	r.log.seeded(i, first, credit)
+	if i == 0 {
+		r.tellWaiters(seeding.FullySeeded)
+	}
+	return nil
+}
+
+// countFailure keeps the number of rounds in a row that brought nothing. The
+// caller holds the pool lock.
+func (r *RNG) countFailure(progress bool) int {
+	if progress {
+		r.failed = 0
+	} else {
+		r.failed++
+	}
+	return r.failed
+}
+
+// backoff returns how long to leave the sources alone after so many rounds that
+// brought nothing.
+func backoff(failed int, longest time.Duration) time.Duration {
+	return min(longest, firstPause<<min(max(failed-1, 0), 20))
+}
+
+// collect gathers rounds into a until enough says so, or ctx is done. The caller
+// holds the pool lock, and holds it again when collect returns nil; while the
+// sources yield nothing others may have it.
+func (r *RNG) collect(ctx context.Context, a *accumulator, bits int, st seeding.Stage, enough func([]seeding.Credit) bool) error {
+	for {
+		news := r.newsCount()
+		_, progress := r.gatherBits(ctx, a, bits, st, enough)
+		failed := r.countFailure(progress)
+		if err := context.Cause(ctx); err != nil {
+			r.pool.Unlock()
+			return err
+		}
+		if enough(a.credits) {
+			return nil
+		}
+		if progress {
+			continue
+		}
+		r.pool.Unlock()
+		r.nap(ctx, backoff(failed, longestNap), news)
+		if r.pool.Lock(ctx) != nil {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// announce tells those who wait for entropy that there is some. Sources call it.
+func (r *RNG) announce() {
+	r.mu.Lock()
+	r.news++
+	for nap := range r.naps {
+		close(nap)
+		delete(r.naps, nap)
+	}
+	closed := r.closed
+	r.mu.Unlock()
+	if !closed && r.nextWanted() >= 0 {
+		r.wake()
+	}
+}
+
+// newsCount returns how often new entropy was announced.
+func (r *RNG) newsCount() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.news
+}
+
+// nap waits for d, for an announcement after the given count, or until ctx is
+// done.
+func (r *RNG) nap(ctx context.Context, d time.Duration, news uint64) {
+	over := make(chan struct{})
+	r.mu.Lock()
+	if r.news != news {
+		r.mu.Unlock()
+		return
+	}
+	r.naps[over] = struct{}{}
+	r.mu.Unlock()
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-over:
+	case <-ctx.Done():
+	}
+	r.mu.Lock()
+	delete(r.naps, over)
+	r.mu.Unlock()
+}
+
+// Reseed gives every shard that is in use a new seed from the sources, and
+// returns when that is done. If the generator is not seeded yet, it waits until it
+// is. With an error, which is that of ctx or ErrClosed, some shards may have
+// their new seed and others not.
+func (r *RNG) Reseed(ctx context.Context) error {
+	if r.currentLevel() < seeding.FullySeeded {
+		return r.wait(ctx, seeding.FullySeeded)
+	}
+	ctx, end, err := r.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	for i := range r.shards.Len() {
+		h := r.shards.LockIndex(i)
+		seeded := h.Value.seeded
+		h.Release()
+		if !seeded {
+			continue // it cannot output anything before it has a seed
+		}
+		if err := r.pool.Lock(ctx); err != nil {
+			return context.Cause(ctx)
+		}
+		st := seeding.Reseed
+		if err := r.collect(ctx, r.acc, r.request(st), st, r.enough(st)); err != nil {
+			return err
+		}
+		err := r.seedShard(i)
+		r.pool.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

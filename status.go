@@ -1,0 +1,271 @@
+package lrng
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/lrng-go/lrng/drng"
+	"github.com/lrng-go/lrng/es"
+	"github.com/lrng-go/lrng/internal/cpu"
+	"github.com/lrng-go/lrng/internal/selftest"
+	"github.com/lrng-go/lrng/seeding"
+)
+
+// Status is a snapshot of a generator: facts and counters, no data. Its fields
+// are encoded to JSON under the names of their tags; String returns them for
+// people, in the manner of /proc/lrng_type.
+//
+// Entropy is in bits, lengths are in bytes, times in nanoseconds.
+type Status struct {
+	DRNG             string `json:"drng"`
+	SecurityStrength int    `json:"security_strength"` // bits
+	Approved         bool   `json:"approved"`          // one of SP 800-90A
+	Conditioner      string `json:"conditioner"`
+	ConditionerWidth int    `json:"conditioner_width"` // bits
+	Strategy         string `json:"strategy"`
+
+	Level   seeding.Level `json:"level"`
+	Closed  bool          `json:"closed"`
+	Entropy int           `json:"entropy"` // collected towards the next seed, bits
+	Verdict string        `json:"verdict"` // of the strategy on the latest round, in words
+
+	OutputBuffer       int    `json:"output_buffer"` // bytes ahead of need in each shard
+	OutputBufferReason string `json:"output_buffer_reason"`
+
+	ReseedInterval   time.Duration `json:"reseed_interval"` // negative: before each request
+	ReseedRequests   uint64        `json:"reseed_requests"`
+	ReseedBits       uint64        `json:"reseed_bits"` // 0: no limit
+	MaxWithoutReseed uint64        `json:"max_without_reseed"`
+
+	Rounds       uint64 `json:"rounds"`        // collections from all sources
+	Seeds        uint64 `json:"seeds"`         // seeds handed to instances
+	SelfTests    uint64 `json:"self_tests"`    // complete runs that passed
+	SelfTest     string `json:"self_test"`     // "passed", or what failed
+	SeedFailures uint64 `json:"seed_failures"` // seeds that a mechanism refused
+
+	Sources              []SourceStatus   `json:"sources"`
+	Instances            []InstanceStatus `json:"instances"` // by shard
+	PredictionResistance InstanceStatus   `json:"prediction_resistance"`
+
+	Claim Claim `json:"claim"`
+}
+
+// SourceStatus is the state of one entropy source. Requested and Credited are
+// those of its last round.
+type SourceStatus struct {
+	Name       string `json:"name"`
+	MaxEntropy int    `json:"max_entropy"` // most credit of one call, bits
+	Available  int    `json:"available"`   // what it could credit now, bits
+	Requested  int    `json:"requested"`   // bits
+	Credited   int    `json:"credited"`    // bits
+	Slow       bool   `json:"slow"`
+
+	Health string        `json:"health"` // in words
+	Cost   time.Duration `json:"cost"`   // of its last call
+	Error  string        `json:"error,omitempty"`
+
+	Certificate string `json:"certificate,omitempty"` // as declared by whoever configured it
+	Uncredited  string `json:"uncredited,omitempty"`  // why it is not credited here
+
+	Calls         uint64        `json:"calls"`
+	Skipped       uint64        `json:"skipped"`      // not called, since the last call had not returned
+	Failures      uint64        `json:"failures"`     // calls that returned an error or panicked
+	Late          uint64        `json:"late"`         // calls that returned when nobody waited any more
+	FalseClaims   uint64        `json:"false_claims"` // credits beyond what was declared or possible
+	TotalCredited uint64        `json:"total_credited"`
+	TotalCost     time.Duration `json:"total_cost"`
+}
+
+// States of the health of a source.
+const (
+	healthUntried     = "not yet asked"
+	healthPassed      = "tests passed"
+	healthNone        = "no tests"
+	healthUnavailable = "unavailable"
+	healthFailed      = "no entropy"
+	healthAlarm       = "test failed"
+	healthPermanent   = "failed for good"
+)
+
+// note records an answer. The caller holds the lock of the source.
+func (s *SourceStatus) note(info es.Info, a answer, err error, late bool, took time.Duration) {
+	s.Credited = a.credit
+	s.TotalCredited += uint64(a.credit)
+	s.Cost = took
+	s.TotalCost += took
+	if late {
+		s.Late++
+	}
+	s.Error = ""
+	if err != nil {
+		s.Failures++
+		s.Error = err.Error()
+	}
+	var alarm *es.HealthError
+	switch {
+	case errors.As(err, &alarm) && alarm.Permanent:
+		s.Health = healthPermanent
+	case errors.As(err, &alarm):
+		s.Health = healthAlarm
+	case errors.Is(err, es.ErrUnavailable):
+		s.Health = healthUnavailable
+	case err != nil:
+		s.Health = healthFailed
+	case info.Health:
+		s.Health = healthPassed
+	default:
+		s.Health = healthNone
+	}
+}
+
+// InstanceStatus is the state of one deterministic generator.
+type InstanceStatus struct {
+	Seeded     bool      `json:"seeded"`
+	Seeds      uint64    `json:"seeds"`
+	LastSeed   time.Time `json:"last_seed,omitzero"`
+	LastCredit int       `json:"last_credit"` // of the last seed, bits
+
+	Requests      uint64 `json:"requests"`        // in all
+	Bytes         uint64 `json:"bytes"`           // in all
+	SinceSeed     uint64 `json:"since_seed"`      // requests
+	BitsSinceSeed uint64 `json:"bits_since_seed"` // of output
+	Lost          uint64 `json:"lost"`            // times that it came to a limit unseeded
+	Unmixed       uint64 `json:"unmixed"`         // times that the operating system gave no fresh bytes
+}
+
+// seeded records a seed.
+func (s *InstanceStatus) seeded(credit int) {
+	s.Seeds++
+	s.LastSeed = time.Now()
+	s.LastCredit = credit
+}
+
+// Status returns the state of the generator and its sources. It does not wait
+// for a collection.
+func (r *RNG) Status() Status {
+	m := r.mech.Load()
+	st := Status{
+		DRNG:               m.info.Name,
+		SecurityStrength:   m.info.SecurityStrength,
+		Approved:           m.info.Approved,
+		Conditioner:        r.conditioner().Name(),
+		ConditionerWidth:   r.conditioner().Width(),
+		Strategy:           r.cfg.Strategy.Name(),
+		Level:              r.currentLevel(),
+		Entropy:            int(r.stats.entropy.Load()),
+		OutputBuffer:       m.ahead,
+		OutputBufferReason: m.aheadWhy,
+		ReseedInterval:     r.cfg.ReseedInterval,
+		ReseedRequests:     m.due,
+		ReseedBits:         r.cfg.ReseedBits,
+		MaxWithoutReseed:   m.most,
+		Rounds:             r.stats.rounds.Load(),
+		Seeds:              r.stats.seeds.Load(),
+		SelfTests:          r.stats.tests.Load(),
+		SelfTest:           "passed",
+		SeedFailures:       r.stats.failures.Load(),
+	}
+	if err := selftest.Failed(); err != nil {
+		st.SelfTest = err.Error()
+	}
+	for _, s := range r.sources {
+		available := 0
+		guard(func() { available = s.Available(m.info.SecurityStrength) })
+		s.mu.Lock()
+		row := s.status
+		s.mu.Unlock()
+		row.Name, row.MaxEntropy, row.Slow = s.info.Name, s.info.MaxEntropy, s.info.Slow
+		row.Available = max(0, min(available, s.info.MaxEntropy))
+		if row.Health == "" {
+			row.Health = healthUntried
+		}
+		st.Sources = append(st.Sources, row)
+	}
+	for i := range r.shards.Len() {
+		h := r.shards.LockIndex(i)
+		row := h.Value.stats
+		row.Seeded = h.Value.seeded
+		row.SinceSeed, row.BitsSinceSeed = h.Value.requests, h.Value.bits
+		h.Release()
+		st.Instances = append(st.Instances, row)
+	}
+	st.Claim = r.claim()
+	r.mu.Lock()
+	st.PredictionResistance = r.prStatus
+	st.Verdict = r.verdict
+	st.Closed = r.closed
+	r.mu.Unlock()
+	return st
+}
+
+// String returns the status for people to read.
+func (s Status) String() string {
+	seeded := 0
+	for _, in := range s.Instances {
+		if in.Seeded {
+			seeded++
+		}
+	}
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("DRNG name: %s", s.DRNG)
+	line("LRNG security strength in bits: %d", s.SecurityStrength)
+	line("Number of DRNG instances: %d, %d of them seeded", len(s.Instances), seeded)
+	line("Conditioner: %s, %d bits wide", s.Conditioner, s.ConditionerWidth)
+	line("Seeding strategy: %s", s.Strategy)
+	line("Latest verdict: %s", s.Verdict)
+	line("LRNG level: %v", s.Level)
+	line("LRNG minimally seeded: %v", s.Level >= seeding.MinimallySeeded)
+	line("LRNG fully seeded: %v", s.Level >= seeding.FullySeeded)
+	line("LRNG entropy level: %d", s.Entropy)
+	line("Reseed: %s", s.Claim.ReseedFrequency)
+	line("Output ahead of need: %d bytes (%s)", s.OutputBuffer, s.OutputBufferReason)
+	line("Self-tests: %s", s.SelfTest)
+	line("Seeds: %d from %d rounds", s.Seeds, s.Rounds)
+	if s.Closed {
+		line("Closed: true")
+	}
+	for i, e := range s.Sources {
+		line("Entropy Source %d properties:", i)
+		line(" Name: %s", e.Name)
+		line(" Requested entropy: %d", e.Requested)
+		line(" Credited entropy: %d", e.Credited)
+		line(" Maximum entropy: %d", e.MaxEntropy)
+		line(" Available entropy: %d", e.Available)
+		line(" Health: %s", e.Health)
+		line(" Time: %v", e.Cost)
+		if e.Certificate != "" {
+			line(" Certificate: %s (as declared)", e.Certificate)
+		}
+		if e.Uncredited != "" {
+			line(" Uncredited: %s", e.Uncredited)
+		}
+		if e.Error != "" {
+			line(" Error: %s", e.Error)
+		}
+	}
+	s.Claim.write(line)
+	return b.String()
+}
+
+// outputBuffer returns how many bytes to generate ahead of need, and why so many.
+func (c *Config) outputBuffer(info drng.Info) (bytes int, why string) {
+	configured := c.OutputBuffer
+	switch virtual, known := cpu.Hypervisor(); {
+	case c.ReseedInterval < 0:
+		return 0, "each request is reseeded"
+	case configured > 0:
+		return configured, "configured"
+	case configured < 0:
+		return 0, "configured; fresh bytes of the operating system in each request"
+	case info.Approved:
+		return 0, "a mechanism of SP 800-90A; fresh bytes of the operating system in each request"
+	case !known:
+		return 0, "cannot tell whether the machine is virtual; fresh bytes of the operating system in each request"
+	case virtual:
+		return 0, "a virtual machine, which may be cloned; fresh bytes of the operating system in each request"
+	}
+	return autoOutputBuffer, "not a virtual machine; fresh bytes of the operating system in each refill"
+}

@@ -1,0 +1,214 @@
+package lrng
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/lrng-go/lrng/conditioner"
+	"github.com/lrng-go/lrng/drng"
+	"github.com/lrng-go/lrng/internal/zero"
+	"github.com/lrng-go/lrng/seeding"
+)
+
+// SetDRNG switches the mechanism of all instances to the one that f makes, while
+// the generator is in use. F is as [Config].DRNG.
+//
+// Each shard that has a seed gets a new instance with a complete new seed from
+// the sources, to which output of the old instance is additional input; no request
+// fails or waits because of the switch, and none is served by an instance that is
+// not seeded. SetDRNG returns when all shards are switched and the old instances
+// wiped. If it returns an error nothing has changed. It waits for the sources as long
+// as it takes, or until the generator is closed.
+func (r *RNG) SetDRNG(f func() (drng.DRNG, error)) error {
+	if f == nil {
+		return errors.New("lrng: SetDRNG: f is nil")
+	}
+	m, first, err := r.newMechanism(f)
+	if err == nil {
+		err = checkStrategy(r.cfg.Strategy, m.info.SecurityStrength)
+	}
+	if err != nil {
+		return fmt.Errorf("lrng: SetDRNG: %w", err)
+	}
+	next := make([]*instance, r.shards.Len())
+	defer func() {
+		for _, in := range next {
+			if in != nil {
+				in.wipe() // those that were not put into use
+			}
+		}
+	}()
+	for i := range next {
+		d := first
+		if i > 0 {
+			if d, err = m.instance(); err != nil {
+				return fmt.Errorf("lrng: SetDRNG: %w", err)
+			}
+		}
+		next[i] = &instance{index: i}
+		next[i].equip(d, m, m.ahead)
+	}
+	pr, err := m.instance()
+	if err != nil {
+		return fmt.Errorf("lrng: SetDRNG: %w", err)
+	}
+
+	ctx, end, err := r.begin(context.Background())
+	if err != nil {
+		return err
+	}
+	defer end()
+	if r.pool.Lock(ctx) != nil {
+		return context.Cause(ctx)
+	}
+	// The pool lock may change hands while the sources yield nothing, and shards
+	// get a seed meanwhile. So it takes until none is left that has one without its
+	// successor having one.
+	a := r.newAccumulator()
+	defer a.clear()
+	for i := r.unprepared(next); i >= 0; i = r.unprepared(next) {
+		if err := r.collect(ctx, a, m.request(r.cfg.Strategy, seeding.Initial), seeding.Initial, r.enoughFor(m, seeding.Initial)); err != nil {
+			return err
+		}
+		r.bequeath(i, a)
+		if err := r.install(next[i], a); err != nil {
+			r.pool.Unlock()
+			return fmt.Errorf("lrng: SetDRNG: %w", err)
+		}
+		r.stats.seeds.Add(1)
+	}
+	defer r.pool.Unlock()
+
+	// From here on nothing fails. Requests that are too long for one of the two
+	// mechanisms are not made while both are in use.
+	old := r.mech.Load()
+	r.chunk.Store(int64(min(old.chunk, m.chunk)))
+	r.mech.Store(m)
+	for i := range next {
+		h := r.shards.LockIndex(i)
+		h.Value.succeed(next[i])
+		h.Release()
+	}
+	r.chunk.Store(int64(m.chunk))
+	r.pr.wipe()
+	r.pr.equip(pr, m, 0)
+	r.log.switched("DRNG", old.info.Name, m.info.Name)
+	return nil
+}
+
+// unprepared returns the first shard that has a seed while its successor has none,
+// or -1.
+func (r *RNG) unprepared(next []*instance) int {
+	for i := range next {
+		h := r.shards.LockIndex(i)
+		seeded := h.Value.seeded
+		h.Release()
+		if seeded && !next[i].seeded {
+			return i
+		}
+	}
+	return -1
+}
+
+// legacySize is the length of what an instance bequeaths, in bytes.
+const legacySize = 32
+
+// bequeath appends output of shard i to the additional input in a: a source that
+// fails unnoticed at the time of a switch cannot make the generator weaker than it
+// was.
+func (r *RNG) bequeath(i int, a *accumulator) {
+	h := r.shards.LockIndex(i)
+	defer h.Release()
+	in := &h.Value
+	n := len(a.additional)
+	a.additional = a.additional[:n+legacySize]
+	for p := a.additional[n:]; len(p) > 0; {
+		k := min(len(p), in.mech.chunk)
+		if !in.seeded || in.raw(p[:k], false) != nil {
+			clear(p)
+			return
+		}
+		p = p[k:]
+	}
+}
+
+// succeed puts the successor into the place of the instance, and the old generator
+// into that of the successor, wiped. The caller holds the lock of the shard.
+func (in *instance) succeed(s *instance) {
+	in.dropAhead()
+	zero.Bytes(in.tmp)
+	in.d.Clear()
+	in.d, s.d = s.d, in.d
+	in.mech, in.seeded = s.mech, s.seeded
+	in.ahead, in.next, in.tmp = s.ahead, s.next, s.tmp
+	in.requests, in.bits = 0, 0
+	if s.seeded {
+		in.age.restart()
+		in.stats.seeded(s.stats.LastCredit)
+	}
+	s.seeded, s.ahead, s.tmp = false, nil, nil
+}
+
+// SetConditioner switches the hash of the auxiliary pool, of [RNG.SeedReader] and of
+// seeds that are gathered in small parts, while the generator is in use. What the
+// pool holds goes from the old hash into the new one; its credit is kept, but no
+// more than either is wide. If it returns an error nothing has changed. It may wait
+// for a collection that is under way.
+//
+// An [es.Auxiliary] that was given in [Config].Sources is switched, too. Other sources
+// with a hash of their own keep it.
+func (r *RNG) SetConditioner(c conditioner.Conditioner) error {
+	if c == nil {
+		return errors.New("lrng: SetConditioner: c is nil")
+	}
+	err := checkConditioner(c)
+	if err == nil {
+		err = r.fips.checkConditioner(c)
+	}
+	if err != nil {
+		return fmt.Errorf("lrng: SetConditioner: %w", err)
+	}
+	ctx, end, err := r.begin(context.Background())
+	if err != nil {
+		return err
+	}
+	defer end()
+	if r.pool.Lock(ctx) != nil {
+		return context.Cause(ctx)
+	}
+	defer r.pool.Unlock()
+	if err := r.checkFit(r.mech.Load(), c); err != nil {
+		return fmt.Errorf("lrng: SetConditioner: %w", err)
+	}
+	old := r.conditioner()
+	if err := r.aux.SetConditioner(c); err != nil {
+		return fmt.Errorf("lrng: SetConditioner: %w", err)
+	}
+	r.cond.Store(&c)
+	r.log.switched("conditioner", old.Name(), c.Name())
+	return nil
+}
+
+// conditioner returns the conditioner in use.
+func (r *RNG) conditioner() conditioner.Conditioner { return *r.cond.Load() }
+
+// checkFit refuses a conditioner that is too narrow for the strategy, or for a
+// mechanism that needs seeds of full entropy.
+func (r *RNG) checkFit(m *mechanism, c conditioner.Conditioner) error {
+	if _, width := conditioning(r.cfg.Strategy); c.Width() < width {
+		return fmt.Errorf("strategy %q needs a hash of at least %d bits; %s is %d bits wide", r.cfg.Strategy.Name(), width, c.Name(), c.Width())
+	}
+	if 8*m.info.SeedSize > c.Width() {
+		return fmt.Errorf("%s takes seeds of %d bits with full entropy; %s is %d bits wide", m.info.Name, 8*m.info.SeedSize, c.Name(), c.Width())
+	}
+	return nil
+}
+
+// conditioning returns the demands of a strategy on conditioning components.
+func conditioning(s seeding.Strategy) (margin, width int) {
+	if c, ok := s.(seeding.Conditioning); ok {
+		return c.Conditioning()
+	}
+	return 0, 0
+}

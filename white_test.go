@@ -1,0 +1,285 @@
+package lrng
+
+import (
+	"bytes"
+	"context"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/lrng-go/lrng/conditioner"
+	"github.com/lrng-go/lrng/drng"
+	"github.com/lrng-go/lrng/es"
+	"github.com/lrng-go/lrng/seeding"
+)
+
+// countSource delivers bytes that count up, with full credit.
+type countSource struct{ n byte }
+
+func (s *countSource) Info() es.Info          { return es.Info{Name: "count", MaxEntropy: 512} }
+func (s *countSource) Available(bits int) int { return min(bits, 512) }
+func (s *countSource) GetEntropy(_ context.Context, p []byte, bits int) (int, error) {
+	for i := range p {
+		s.n++
+		p[i] = s.n
+	}
+	return bits, nil
+}
+
+func white(t *testing.T, c Config) *RNG {
+	t.Helper()
+	if c.Sources == nil {
+		c.Sources = []es.Source{&countSource{}}
+	}
+	if c.Shards == 0 {
+		c.Shards = 1
+	}
+	r, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+// contains reports whether any eight bytes in a row of out are in memory.
+func contains(memory, out []byte) bool {
+	for i := 0; i+8 <= len(out); i++ {
+		if bytes.Contains(memory, out[i:i+8]) {
+			return true
+		}
+	}
+	return false
+}
+
+// Bytes handed out are erased in the same call; those ahead are dropped by a
+// reseed (rules 6 of the flow, A16).
+func TestOutputIsErased(t *testing.T) {
+	for _, c := range []Config{
+		{OutputBuffer: 256},
+		{OutputBuffer: -1},
+		{OutputBuffer: 256, DRNG: func() (drng.DRNG, error) { return struct{ drng.DRNG }{drng.NewChaCha20()}, nil }},
+		{OutputBuffer: -1, DRNG: func() (drng.DRNG, error) { return struct{ drng.DRNG }{drng.NewChaCha20()}, nil }},
+	} {
+		r := white(t, c)
+		for _, n := range []int{8, 9, 63, 64, 100, 256, 257, 5000} {
+			out := make([]byte, n)
+			if _, err := r.Read(out); err != nil {
+				t.Fatal(err)
+			}
+			h := r.shards.LockIndex(0)
+			in := &h.Value
+			for name, memory := range map[string][]byte{"ahead": in.ahead, "tmp": in.tmp, "fresh": in.fresh[:]} {
+				if contains(memory, out) {
+					t.Errorf("OutputBuffer %d: output of %d bytes is still in %s", c.OutputBuffer, n, name)
+				}
+			}
+			if !bytes.Equal(in.ahead[:in.next], make([]byte, in.next)) {
+				t.Errorf("OutputBuffer %d: what was handed out is not zero", c.OutputBuffer)
+			}
+			h.Release()
+		}
+		h := r.shards.LockIndex(0)
+		in := &h.Value
+		ahead := slices.Clone(in.ahead)
+		h.Release()
+		if c.OutputBuffer > 0 && bytes.Equal(ahead, make([]byte, len(ahead))) {
+			t.Error("nothing was generated ahead: the test is blind")
+		}
+		if err := r.Reseed(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		out := make([]byte, 256)
+		if _, err := r.Read(out); err != nil {
+			t.Fatal(err)
+		}
+		if contains(ahead, out) {
+			t.Error("output generated before a reseed was handed out after it")
+		}
+	}
+}
+
+// Seeds are wiped when they have been handed over, and everything by Close (Z1).
+func TestWiping(t *testing.T) {
+	r := white(t, Config{OutputBuffer: 1000})
+	check := func(when string, memory map[string][]byte) {
+		t.Helper()
+		for name, m := range memory {
+			if !bytes.Equal(m, make([]byte, len(m))) {
+				t.Errorf("%s: %s is not wiped", when, name)
+			}
+		}
+	}
+	if _, err := r.Read(make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.PredictionResistant().Read(make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	seed := r.acc.seed[:cap(r.acc.seed)]
+	additional := r.acc.additional[:cap(r.acc.additional)]
+	check("after seeding", map[string][]byte{"seed": seed, "additional": additional, "block": r.sources[0].block[:]})
+	h := r.shards.LockIndex(0)
+	in := &h.Value
+	ahead := in.ahead
+	chacha := in.d.(*drng.ChaCha20)
+	if bytes.Equal(ahead, make([]byte, len(ahead))) {
+		t.Fatal("nothing was generated ahead: the test is blind")
+	}
+	h.Release()
+	pr := r.pr.d.(*drng.ChaCha20)
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	check("after Close", map[string][]byte{"seed": seed, "additional": additional, "ahead": ahead, "fresh": in.fresh[:]})
+	for name, d := range map[string]*drng.ChaCha20{"shard": chacha, "prediction resistance": pr} {
+		// The state is the one of a generator that was cleared, not seeded.
+		cleared := drng.NewChaCha20()
+		cleared.Clear()
+		if !reflect.DeepEqual(d, cleared) {
+			t.Errorf("after Close: the generator of the %s is not wiped", name)
+		}
+	}
+}
+
+// A part that has become long is replaced by its hash, and credited with no more
+// than the hash can hold.
+func TestShorten(t *testing.T) {
+	r := white(t, Config{Sources: []es.Source{&countSource{}}})
+	for _, tt := range []struct {
+		cond    conditioner.Conditioner
+		credits [2]int
+		want    [2]int
+	}{
+		{conditioner.SHA512, [2]int{100, 28}, [2]int{100, 28}},
+		{conditioner.SHA512, [2]int{0, 0}, [2]int{0, 0}},
+		{conditioner.SHA512, [2]int{300, 148}, [2]int{300, 147}}, // 448 in 512: 447.99…
+		{conditioner.SHA512, [2]int{512, 512}, [2]int{256, 255}}, // 511.9…
+		{conditioner.SHA256, [2]int{200, 20}, [2]int{199, 20}},
+		{conditioner.SHA256, [2]int{10, 300}, [2]int{10, 245}},
+	} {
+		a := r.newAccumulator()
+		data := make([]byte, 64)
+		for a.add(0, 1, data, 64); len(a.seed) <= maxAccumulated; a.add(1, 1, data, 64) {
+		}
+		a.credits[0].Bits, a.credits[1].Bits = tt.credits[0], tt.credits[1]
+		nin := 8 * len(a.seed)
+		full := a.seed[:cap(a.seed)]
+		a.shorten(tt.cond, 0)
+		got := [2]int{a.credits[0].Bits, a.credits[1].Bits}
+		held := conditioner.OutputEntropy(float64(tt.credits[0]+tt.credits[1]), nin, tt.cond.Width(), tt.cond.Width())
+		if float64(got[0]+got[1]) > held || got != tt.want && float64(got[0]+got[1]+1) <= held {
+			t.Errorf("%s, %v: %v; the hash holds %.3f bits", tt.cond.Name(), tt.credits, got, held)
+		}
+		if len(a.seed) != tt.cond.Width()/8 || len(a.additional) != tt.cond.Width()/8 {
+			t.Errorf("%s: %d and %d bytes left", tt.cond.Name(), len(a.seed), len(a.additional))
+		}
+		if rest := full[len(a.seed):]; !bytes.Equal(rest, make([]byte, len(rest))) {
+			t.Error("what was hashed is not wiped")
+		}
+		a.clear()
+	}
+}
+
+// The accumulator never grows beyond what it was made for: growth would leave a
+// copy of a seed behind.
+func TestAccumulatorDoesNotMove(t *testing.T) {
+	r := white(t, Config{Personalization: make([]byte, 100)})
+	a := r.newAccumulator()
+	seed, additional := &a.seed[:1][0], &a.additional[:1][0]
+	data := make([]byte, 64)
+	for range 1000 {
+		for i := range r.sources {
+			a.add(i, 1, data, 64)
+		}
+		a.shorten(conditioner.SHA512, 0)
+	}
+	for len(a.seed) <= maxAccumulated {
+		for i := range r.sources {
+			a.add(i, 1, data, 64)
+		}
+	}
+	h := r.shards.LockIndex(0)
+	d := h.Value.d
+	h.Value.d = &keepSeed{DRNG: d}
+	if err := r.install(&h.Value, a); err != nil {
+		t.Fatal(err)
+	}
+	kept := h.Value.d.(*keepSeed)
+	h.Value.d = d
+	h.Release()
+	if &kept.seed[0] != seed || &kept.additional[0] != additional {
+		t.Error("a part of the seed was copied to a larger slice")
+	}
+}
+
+type keepSeed struct {
+	drng.DRNG
+	seed, additional []byte
+}
+
+func (k *keepSeed) Seed(seed, additional []byte) error {
+	k.seed, k.additional = seed, additional
+	return nil
+}
+
+// Shard 0 lives for the interval, each further one a sixth longer, none more than
+// twice as long.
+func TestStagger(t *testing.T) {
+	for _, tt := range []struct {
+		interval time.Duration
+		index    int
+		want     time.Duration
+	}{
+		{10 * time.Minute, 0, 600 * time.Second},
+		{10 * time.Minute, 1, 700 * time.Second},
+		{10 * time.Minute, 5, 1100 * time.Second},
+		{10 * time.Minute, 6, 1200 * time.Second},
+		{10 * time.Minute, 4095, 1200 * time.Second},
+		{time.Second, 3, 1500 * time.Millisecond},
+		{1<<63 - 1, 0, 1<<63 - 1},
+		{1<<63 - 1, 7, 1<<63 - 1},
+		{-1, 3, -1},
+	} {
+		if got := newAge(tt.interval, tt.index).life; got != tt.want {
+			t.Errorf("interval %v, shard %d: lives for %v, want %v", tt.interval, tt.index, got, tt.want)
+		}
+	}
+}
+
+// The age of a seed is noticed without the timer, which may be lost with a bubble
+// or sleep with the machine, and when the clock was turned back.
+func TestAgeWithoutTimer(t *testing.T) {
+	a := newAge(time.Minute, 0)
+	a.armed.Store(true) // as if a timer were under way
+	a.restart()
+	if a.reached(256) {
+		t.Error("of age at once")
+	}
+	for _, shift := range []time.Duration{-time.Minute, time.Hour} {
+		born := time.Now().Add(shift)
+		a.born.Store(&born)
+		if !a.reached(256) {
+			t.Errorf("born at %v: not noticed", shift)
+		}
+		if a.reached(257) {
+			t.Error("the clock is read in every request")
+		}
+	}
+}
+
+// The level says fully seeded if and only if shard 0 has a seed.
+func TestLevelFollowsShard0(t *testing.T) {
+	r := white(t, Config{MaxWithoutReseed: 1, OutputBuffer: -1})
+	for range 1000 {
+		if _, err := r.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		h := r.shards.LockIndex(0)
+		if full := r.currentLevel() == seeding.FullySeeded; full != h.Value.seeded {
+			t.Fatalf("level %v, seeded %v", r.currentLevel(), h.Value.seeded)
+		}
+		h.Release()
+	}
+}
