@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/lrng-go/lrng/conditioner"
+	"github.com/lrng-go/lrng/internal/ctxsync"
 	"github.com/lrng-go/lrng/internal/zero"
 )
 
@@ -60,10 +61,8 @@ type Auxiliary struct {
 	oversampling int
 	err          error // what is wrong with the configuration
 
-	// lock is a mutex to wait for with a context, locked while it holds its one
-	// element: an Add of much data holds it long. It guards the fields down to
-	// scratch, and the changes of credit.
-	lock    chan struct{}
+	// lock guards the fields below. It is held while data are hashed.
+	lock    ctxsync.Lock
 	state   hash.Hash // S, over "STATE0"; nil after Clear
 	output  hash.Hash // O, over "OUTPUT"
 	width   int       // of their digests, in bits
@@ -79,7 +78,7 @@ type Auxiliary struct {
 // NewAuxiliary returns an empty pool. If c is not valid, its Validate and all
 // calls that use the pool return the reason.
 func NewAuxiliary(c AuxiliaryConfig) *Auxiliary {
-	a := &Auxiliary{lock: make(chan struct{}, 1)}
+	a := new(Auxiliary)
 	if c.Oversampling < 0 || c.Oversampling >= leastPoolWidth {
 		a.err = fmt.Errorf("es: AuxiliaryConfig.Oversampling: %d bits, must be 0 to %d", c.Oversampling, leastPoolWidth-1)
 		return a
@@ -274,7 +273,7 @@ func (a *Auxiliary) SetConditioner(c conditioner.Conditioner) error {
 // Clear wipes the pool and ends its use. It waits for calls in progress, and
 // may be called twice.
 func (a *Auxiliary) Clear() {
-	a.lock <- struct{}{}
+	a.lock.Lock(context.Background()) // without an end to wait for it does not fail
 	defer a.release()
 	a.credit.Store(0)
 	if a.state != nil {
@@ -295,13 +294,8 @@ func (a *Auxiliary) acquire(ctx context.Context) error {
 	if a.err != nil {
 		return a.err
 	}
-	if err := ctx.Err(); err != nil {
+	if err := a.lock.Lock(ctx); err != nil {
 		return err
-	}
-	select {
-	case a.lock <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 	if a.state == nil {
 		a.release()
@@ -311,7 +305,7 @@ func (a *Auxiliary) acquire(ctx context.Context) error {
 }
 
 // release unlocks the pool.
-func (a *Auxiliary) release() { <-a.lock }
+func (a *Auxiliary) release() { a.lock.Unlock() }
 
 // start begins both states anew: S = "STATE0" ‖ digests, O = "OUTPUT" ‖ digests.
 func (a *Auxiliary) start(digests ...[]byte) {
