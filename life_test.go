@@ -464,7 +464,7 @@ func TestBackOffWhenDue(t *testing.T) {
 			t.Fatalf("%d rounds in an hour; want about one a minute", got)
 		}
 		src.SetDead(nil)
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute + time.Second) // the pause is over
 		mustRead(t, r, 1)
 		synctest.Wait()
 		if got := r.Status().Instances[0].Seeds; got < 3 {

@@ -51,13 +51,14 @@ type RNG struct {
 
 	// One collection at a time. Pool guards acc, pr, the blocks of the sources,
 	// and the back-off.
-	pool    ctxsync.Lock
-	acc     *accumulator // towards the next seed of a shard
-	pr      instance     // for prediction resistance
-	failed  int          // rounds in a row that brought nothing
-	worker  atomic.Int32 // idle, running or pausing
-	warned  atomic.Bool
-	callers ctxsync.Group // goroutines that are in a source
+	pool     ctxsync.Lock
+	acc      *accumulator // towards the next seed of a shard
+	pr       instance     // for prediction resistance
+	failed   int          // rounds in a row that brought nothing
+	pauseEnd atomic.Pointer[time.Time]
+	worker   atomic.Int32 // idle, running or pausing
+	warned   atomic.Bool
+	callers  ctxsync.Group // goroutines that are in a source
 
 	mu         sync.Mutex // guards the fields below
 	closed     bool

@@ -13,7 +13,7 @@ import (
 const (
 	idle    int32 = iota // there is none
 	running              // there is one
-	pausing              // there is none, and a timer will end the pause
+	pausing              // there is none before pauseEnd, unless somebody waits
 )
 
 // The back-off after rounds that brought nothing: doubled each time. Somebody
@@ -141,18 +141,24 @@ func (r *RNG) tellWaiters(level seeding.Level) {
 
 // kick starts the worker unless it is running or pausing.
 func (r *RNG) kick() {
-	if r.worker.Load() == idle && r.worker.CompareAndSwap(idle, running) {
-		r.start()
+	switch r.worker.Load() {
+	case idle:
+		if r.worker.CompareAndSwap(idle, running) {
+			r.start()
+		}
+	case pausing:
+		// A clock that was set back, or that is another one, ends the pause, too.
+		if left := time.Until(*r.pauseEnd.Load()); left <= 0 || left > longestPause {
+			r.wake()
+		}
 	}
 }
 
 // wake starts the worker even if it is pausing.
 func (r *RNG) wake() {
-	if r.worker.CompareAndSwap(pausing, running) {
+	if r.worker.CompareAndSwap(pausing, running) || r.worker.CompareAndSwap(idle, running) {
 		r.start()
-		return
 	}
-	r.kick()
 }
 
 // start starts the worker, whose state is running already.
@@ -166,8 +172,9 @@ func (r *RNG) start() {
 		pause := r.work(ctx)
 		end()
 		if pause > 0 {
+			end := time.Now().Add(pause)
+			r.pauseEnd.Store(&end)
 			r.worker.Store(pausing)
-			time.AfterFunc(pause, func() { r.worker.CompareAndSwap(pausing, idle) })
 			// Somebody may have begun to wait after work looked last.
 			if r.waited() {
 				r.wake()
