@@ -34,6 +34,7 @@ type source struct {
 	block [maxRequestBits / 8]byte
 
 	mu     sync.Mutex // guards the fields below
+	most   int        // credit of one call at present, bits: see SetSourceRate
 	busy   bool       // a call has not returned
 	late   bool       // the collector does not wait for that call any more
 	status SourceStatus
@@ -117,14 +118,14 @@ type panicError struct {
 func (e *panicError) Error() string { return "lrng: source panicked: " + e.value }
 
 // clamp returns the credit that the collector grants for a claim, in bits: no
-// more than what was asked for, what the source declared in New, and the length
-// of the data. The caller holds s.mu.
+// more than what was asked for, which is no more than the data are long, and what the
+// source declared in New or SetSourceRate left of it. The caller holds s.mu.
 func (s *source) clamp(claim, bits int) int {
-	most := min(bits, s.info.MaxEntropy, 8*((bits+7)/8))
-	if claim < 0 || claim > most {
+	possible := min(bits, s.info.MaxEntropy)
+	if claim < 0 || claim > possible {
 		s.status.FalseClaims++
 	}
-	return max(0, min(claim, most))
+	return max(0, min(claim, possible, s.most))
 }
 
 // round asks every source once, for bits each, and waits for their answers. It

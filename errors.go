@@ -12,6 +12,10 @@ var (
 	// seeded and that the caller did not ask to wait.
 	ErrNotSeeded = errors.New("lrng: not fully seeded")
 
+	// ErrInsufficientEntropy says that the sources yield too little at present for
+	// what was asked, and that the caller did not ask to wait.
+	ErrInsufficientEntropy = errors.New("lrng: the sources yield too little entropy at present")
+
 	// ErrClosed says that the generator was closed.
 	ErrClosed = errors.New("lrng: closed")
 

@@ -70,6 +70,10 @@ func (g logger) switched(what, from, to string) {
 	g.write(slog.LevelInfo, "lrng: "+what+" switched", slog.String("from", from), slog.String("to", to))
 }
 
+func (g logger) rate(name string, bits int) {
+	g.write(slog.LevelInfo, "lrng: source rate", slog.String("source", name), slog.Int("bits", bits))
+}
+
 func (g logger) closed() { g.write(slog.LevelInfo, "lrng: closed") }
 
 // warnStderr is the warning of the default generator, which has no logger. It

@@ -155,62 +155,126 @@ func (n nonblocking) Read(b []byte) (int, error) {
 //
 // Read waits for the sources, for each block: it takes milliseconds. It returns
 // len(b) and nil, or 0 and an error with b cleared. It is safe for concurrent use;
-// callers are served block by block in turn.
-func (r *RNG) PredictionResistant() io.Reader { return predictionResistant{r} }
+// callers are served block by block in turn. The reader is a [FreshReader].
+func (r *RNG) PredictionResistant() io.Reader { return &freshReader{r, r.nextBlockPR} }
 
-type predictionResistant struct{ r *RNG }
+// A FreshReader is a reader that draws on the entropy sources for each block of its
+// output. The readers that [RNG.PredictionResistant] and [RNG.SeedReader] return are of
+// this kind:
+//
+//	fresh := r.PredictionResistant().(lrng.FreshReader)
+type FreshReader interface {
+	io.Reader
 
-func (p predictionResistant) Read(b []byte) (int, error) {
+	// ReadContext is Read with a context that ends the wait; its error is
+	// returned, with n = 0 and b cleared.
+	ReadContext(ctx context.Context, b []byte) (n int, err error)
+
+	// TryRead asks the sources once for each block and does not wait for more. If
+	// they yield too little it returns the number of bytes that it has got so far,
+	// each block of which is as good as any, and [ErrInsufficientEntropy]; if the
+	// generator is not fully seeded, 0 and [ErrNotSeeded]. The rest of b is cleared.
+	TryRead(b []byte) (n int, err error)
+}
+
+// A freshReader makes output from collections of its own. Next makes one block of at
+// most len(b) bytes with a and returns its length. It is called, and returns nil, with
+// the pool lock held; with an error it has released it.
+type freshReader struct {
+	r    *RNG
+	next func(ctx context.Context, a *accumulator, b []byte, patient bool) (int, error)
+}
+
+func (f *freshReader) Read(b []byte) (int, error) {
+	return f.ReadContext(context.Background(), b)
+}
+
+func (f *freshReader) ReadContext(ctx context.Context, b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
-	if err := p.r.readFresh(context.Background(), b, p.r.nextBlockPR); err != nil {
+	err := f.r.wait(ctx, seeding.FullySeeded)
+	if err == nil {
+		_, err = f.read(ctx, b, true)
+	}
+	if err != nil {
+		clear(b)
 		return 0, err
 	}
 	return len(b), nil
 }
 
-// readFresh fills b block by block, each made by next from a collection of its
-// own. Next returns the length of the block. It is called, and returns nil, with
-// the pool lock held; with an error it has released it.
-func (r *RNG) readFresh(ctx context.Context, b []byte, next func(context.Context, *accumulator, []byte) (int, error)) (err error) {
-	defer func() {
-		if err != nil {
-			clear(b)
-		}
-	}()
-	if err := r.wait(ctx, seeding.FullySeeded); err != nil {
-		return err
+func (f *freshReader) TryRead(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
 	}
+	if err := f.r.over(); err != nil {
+		clear(b)
+		return 0, err
+	}
+	if f.r.currentLevel() < seeding.FullySeeded {
+		clear(b)
+		f.r.wants[0].Store(true)
+		f.r.kick()
+		return 0, ErrNotSeeded
+	}
+	n, err := f.read(context.Background(), b, false)
+	if err != nil {
+		clear(b[n:])
+	}
+	return n, err
+}
+
+// read fills b block by block and returns how much it has filled.
+func (f *freshReader) read(ctx context.Context, b []byte, patient bool) (n int, err error) {
+	r := f.r
 	ctx, end, err := r.begin(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer end()
 	a := r.newAccumulator()
 	defer a.clear()
-	for rest := b; len(rest) > 0; {
+	for n < len(b) {
 		if r.pool.Lock(ctx) != nil {
-			return context.Cause(ctx)
+			return n, context.Cause(ctx)
 		}
-		n, err := next(ctx, a, rest)
+		k, err := f.next(ctx, a, b[n:], patient)
 		if err != nil {
-			return err
+			return n, err
 		}
 		r.pool.Unlock()
-		rest = rest[n:]
+		n += k
 	}
-	return nil
+	return n, nil
+}
+
+// collectFresh collects into a until enough says so; if the caller is not patient, in
+// one round. As with collect, an error means that the pool lock is released.
+func (r *RNG) collectFresh(ctx context.Context, a *accumulator, bits int, st seeding.Stage, enough func([]seeding.Credit) bool, patient bool) error {
+	if patient {
+		return r.collect(ctx, a, bits, st, enough)
+	}
+	_, progress := r.gatherBits(ctx, a, bits, st, enough)
+	r.countFailure(progress)
+	err := context.Cause(ctx)
+	if err == nil && !enough(a.credits) {
+		err = ErrInsufficientEntropy
+	}
+	if err != nil {
+		r.pool.Unlock()
+	}
+	return err
 }
 
 // nextBlockPR makes one block with prediction resistance.
-func (r *RNG) nextBlockPR(ctx context.Context, a *accumulator, b []byte) (int, error) {
+func (r *RNG) nextBlockPR(ctx context.Context, a *accumulator, b []byte, patient bool) (int, error) {
 	st := seeding.Initial
 	if r.pr.seeded {
 		st = seeding.PredictionResistance
 	}
 	bits := r.request(st)
-	if err := r.collect(ctx, a, bits, st, r.enough(st)); err != nil {
+	if err := r.collectFresh(ctx, a, bits, st, r.enough(st), patient); err != nil {
 		return 0, err
 	}
 	// SP 800-90A, Section 9.3.1, step 7; no more than was put in (AIS 20/31,
@@ -254,27 +318,15 @@ const seedBlock = 32
 //
 // Read waits for the sources. It returns len(b) and nil, or 0 and an error with b
 // cleared. It is safe for concurrent use; callers are served block by block in
-// turn.
-func (r *RNG) SeedReader() io.Reader { return seedReader{r} }
-
-type seedReader struct{ r *RNG }
-
-func (s seedReader) Read(b []byte) (int, error) {
-	if len(b) == 0 {
-		return 0, nil
-	}
-	if err := s.r.readFresh(context.Background(), b, s.r.nextBlockSeed); err != nil {
-		return 0, err
-	}
-	return len(b), nil
-}
+// turn. The reader is a [FreshReader].
+func (r *RNG) SeedReader() io.Reader { return &freshReader{r, r.nextBlockSeed} }
 
 // nextBlockSeed makes one block of SeedReader.
-func (r *RNG) nextBlockSeed(ctx context.Context, a *accumulator, b []byte) (int, error) {
+func (r *RNG) nextBlockSeed(ctx context.Context, a *accumulator, b []byte, patient bool) (int, error) {
 	n := min(len(b), seedBlock)
 	need := 8*n + fullEntropyMargin
 	enough := func(c []seeding.Credit) bool { return seeding.Sum(c) >= need }
-	if err := r.collect(ctx, a, need, seeding.Initial, enough); err != nil {
+	if err := r.collectFresh(ctx, a, need, seeding.Initial, enough, patient); err != nil {
 		return 0, err
 	}
 	var sum [64]byte

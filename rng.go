@@ -185,6 +185,7 @@ func (r *RNG) addSources() error {
 		if ok, why := r.fips.credit(info, src.status.Certificate); !ok {
 			src.info.MaxEntropy, src.status.Uncredited = 0, why
 		}
+		src.most = src.info.MaxEntropy
 		r.sources = append(r.sources, src)
 		return nil
 	}

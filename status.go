@@ -57,6 +57,7 @@ type Status struct {
 type SourceStatus struct {
 	Name       string `json:"name"`
 	MaxEntropy int    `json:"max_entropy"` // most credit of one call, bits
+	Rate       int    `json:"rate"`        // the same at present: see SetSourceRate
 	Available  int    `json:"available"`   // what it could credit now, bits
 	Requested  int    `json:"requested"`   // bits
 	Credited   int    `json:"credited"`    // bits
@@ -175,9 +176,10 @@ func (r *RNG) Status() Status {
 		guard(func() { available = s.Available(m.info.SecurityStrength) })
 		s.mu.Lock()
 		row := s.status
+		row.Rate = s.most
 		s.mu.Unlock()
 		row.Name, row.MaxEntropy, row.Slow = s.info.Name, s.info.MaxEntropy, s.info.Slow
-		row.Available = max(0, min(available, s.info.MaxEntropy))
+		row.Available = max(0, min(available, row.Rate))
 		if row.Health == "" {
 			row.Health = healthUntried
 		}
@@ -233,6 +235,9 @@ func (s Status) String() string {
 		line(" Requested entropy: %d", e.Requested)
 		line(" Credited entropy: %d", e.Credited)
 		line(" Maximum entropy: %d", e.MaxEntropy)
+		if e.Rate != e.MaxEntropy {
+			line(" Rate at present: %d", e.Rate)
+		}
 		line(" Available entropy: %d", e.Available)
 		line(" Health: %s", e.Health)
 		line(" Time: %v", e.Cost)

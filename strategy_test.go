@@ -128,3 +128,137 @@ func TestSharedBoundary(t *testing.T) {
 		t.Errorf("credit %d, %d entries", credit, len(buf.Entries))
 	}
 }
+
+func TestSetSourceRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := estest.New(es.Info{Name: "a", MaxEntropy: 300}), fake("b", estest.OK(100))
+		r := newRNG(t, one(a, b))
+		rate := func(name string, bits int) {
+			t.Helper()
+			if err := r.SetSourceRate(name, bits); err != nil {
+				t.Fatal(err)
+			}
+		}
+		credit := func(want int) {
+			t.Helper()
+			if err := r.Reseed(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := r.Status().Instances[0].LastCredit; got != want {
+				t.Errorf("seeded with %d bits, want %d", got, want)
+			}
+		}
+		rate("a", 0)
+		mustRead(t, r, 1)
+		if got := r.Status(); got.Instances[0].LastCredit != 300 || got.Sources[0].TotalCredited != 0 || got.Sources[0].FalseClaims != 0 {
+			t.Errorf("without credit: %+v", got.Sources[0])
+		}
+		rate("a", 200)
+		credit(300)
+		rate("b", 56)
+		credit(256)
+		if got := r.Status().Sources[0]; got.Rate != 200 || got.MaxEntropy != 300 || got.Available != 200 {
+			t.Errorf("status: %+v", got)
+		}
+		rate("a", 300)
+		credit(312)
+		for _, tt := range []struct {
+			name string
+			bits int
+			want string
+		}{{"a", -1, "bits: -1"}, {"a", 301, "bits: 301"}, {"c", 1, `"c"`}, {"", 0, "name"}} {
+			if err := r.SetSourceRate(tt.name, tt.bits); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%q, %d: %v", tt.name, tt.bits, err)
+			}
+		}
+		credit(312)
+	})
+}
+
+// The form that does not wait: what was got, a typed error, and nothing else in the
+// buffer.
+func TestTryRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := fake("a", estest.OK(512).Times(4), estest.OK(200))
+		r := newRNG(t, one(src))
+		for name, reader := range map[string]interface{}{"pr": r.PredictionResistant(), "seed": r.SeedReader()} {
+			b := []byte{1, 2, 3}
+			if n, err := reader.(lrng.FreshReader).TryRead(b); n != 0 || !errors.Is(err, lrng.ErrNotSeeded) || b[0] != 0 {
+				t.Errorf("%s, not seeded: %d, %v", name, n, err)
+			}
+			synctest.Wait()
+			if n, err := reader.(lrng.FreshReader).TryRead(nil); n != 0 || err != nil {
+				t.Errorf("%s, empty: %d, %v", name, n, err)
+			}
+			break // seeded by now
+		}
+		fresh := r.PredictionResistant().(lrng.FreshReader)
+		b := make([]byte, 200)
+		for i := range b {
+			b[i] = 0xff
+		}
+		n, err := fresh.TryRead(b)
+		if n != 96 || !errors.Is(err, lrng.ErrInsufficientEntropy) {
+			t.Fatalf("%d, %v; want the three blocks that there was entropy for", n, err)
+		}
+		zeros := 0
+		for _, c := range b[:n] {
+			if c == 0 {
+				zeros++
+			}
+		}
+		for _, c := range b[n:] {
+			if c != 0 {
+				t.Fatal("the rest is not cleared")
+			}
+		}
+		if zeros > 20 {
+			t.Error("what was got is zero")
+		}
+		if n, err := fresh.TryRead(b); n != 0 || !errors.Is(err, lrng.ErrInsufficientEntropy) {
+			t.Errorf("%d, %v", n, err)
+		}
+		if n, err := r.SeedReader().(lrng.FreshReader).TryRead(b[:17]); n != 17 || err != nil { // 200 bits for 136 + 64
+			t.Errorf("seed: %d, %v", n, err)
+		}
+		if n, err := r.SeedReader().(lrng.FreshReader).TryRead(b[:18]); n != 0 || !errors.Is(err, lrng.ErrInsufficientEntropy) {
+			t.Errorf("seed: %d, %v", n, err)
+		}
+		// With a context: the wait ends with it.
+		src.SetDead(errDead)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		b[0] = 1
+		if n, err := fresh.ReadContext(ctx, b); n != 0 || !errors.Is(err, context.DeadlineExceeded) || b[0] != 0 {
+			t.Errorf("%d, %v", n, err)
+		}
+		r.Close()
+		if n, err := fresh.TryRead(b); n != 0 || !errors.Is(err, lrng.ErrClosed) {
+			t.Errorf("closed: %d, %v", n, err)
+		}
+	})
+}
+
+// Those who wait for fresh entropy are served in turn, block by block.
+func TestFairQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := fake("a", estest.Slow(100*time.Millisecond, estest.OK(256)))
+		r := newRNG(t, one(src))
+		mustRead(t, r, 1)
+		begin := time.Now()
+		const callers = 5
+		ends := make(chan time.Duration, callers)
+		for range callers {
+			go func() {
+				mustRead(t, r.PredictionResistant(), 96) // three blocks
+				ends <- time.Since(begin)
+			}()
+		}
+		// 15 blocks in all: the first caller is done with the 11th at the earliest.
+		for i := range callers {
+			if got, want := <-ends, time.Duration(11+i)*100*time.Millisecond; got != want {
+				t.Errorf("caller %d was done after %v, want %v", i, got, want)
+			}
+		}
+	})
+}

@@ -190,6 +190,30 @@ func (r *RNG) SetConditioner(c conditioner.Conditioner) error {
 	return nil
 }
 
+// SetSourceRate limits what the source of that name is credited with for one call, to
+// the given bits of min-entropy, from its next call on: 0 takes away its credit, and
+// its MaxEntropy restores it. It returns an error that names the argument if there is
+// no such source, or if bits is negative or more than the source declared in New.
+func (r *RNG) SetSourceRate(name string, bits int) error {
+	if err := r.over(); err != nil {
+		return err
+	}
+	for _, s := range r.sources {
+		if s.info.Name != name {
+			continue
+		}
+		if bits < 0 || bits > s.info.MaxEntropy {
+			return fmt.Errorf("lrng: SetSourceRate: bits: %d for source %q; want 0…%d", bits, name, s.info.MaxEntropy)
+		}
+		s.mu.Lock()
+		s.most = bits
+		s.mu.Unlock()
+		r.log.rate(name, bits)
+		return nil
+	}
+	return fmt.Errorf("lrng: SetSourceRate: name: there is no source %q", name)
+}
+
 // conditioner returns the conditioner in use.
 func (r *RNG) conditioner() conditioner.Conditioner { return *r.cond.Load() }
 
