@@ -10,7 +10,7 @@ import (
 // restarting nor asking touches it, so that goroutines inside and outside of a
 // testing/synctest bubble may share an age.
 type age struct {
-	life  time.Duration // negative: every seed is of age at once
+	life  time.Duration // negative: without a limit, since each request is reseeded
 	old   atomic.Bool
 	armed atomic.Bool               // a timer is under way
 	born  atomic.Pointer[time.Time] // nil before the first restart

@@ -48,7 +48,7 @@ type ClaimSource struct {
 // claim describes the generator.
 func (r *RNG) claim() Claim {
 	m := r.mech.Load()
-	st := m.request(r.cfg.Strategy, seeding.Initial)
+	st := m.request(r.strategy, seeding.Initial)
 	c := Claim{
 		FIPS:                 r.fips.on,
 		Construction:         "RBG2(NP)",

@@ -84,6 +84,11 @@ func (r *RNG) ask(ctx context.Context, index, bits int, done chan<- answer) bool
 
 // answered ends a call of a source.
 func (r *RNG) answered(s *source, index, bits, claim int, err error, took time.Duration, done chan<- answer) {
+	// The error is the source's own code: it may panic, as a nil *es.HealthError does.
+	var health, text string
+	if guard(func() { health, text = judge(s.info, err) }) != nil {
+		health, text = healthFailed, "lrng: source returned an error that panics"
+	}
 	s.mu.Lock()
 	s.busy = false
 	late := s.late
@@ -93,7 +98,7 @@ func (r *RNG) answered(s *source, index, bits, claim int, err error, took time.D
 	} else {
 		zero.Bytes(s.block[:])
 	}
-	s.status.note(s.info, a, err, late, took)
+	s.status.note(a, health, text, late, took)
 	s.mu.Unlock()
 
 	// Whether it was late is decided above, under the lock: the collector reads
@@ -101,10 +106,10 @@ func (r *RNG) answered(s *source, index, bits, claim int, err error, took time.D
 	if late {
 		return
 	}
+	done <- a // there is room; before the logger, which may take its time
 	if err != nil {
-		r.log.sourceFailed(s.info.Name, err)
+		r.log.sourceFailed(s.info.Name, text, err)
 	}
-	done <- a
 }
 
 var errGoexit = errors.New("lrng: source ended its goroutine")
@@ -252,6 +257,7 @@ func (s *source) abandon() bool {
 type accumulator struct {
 	seed, additional []byte
 	credits          []seeding.Credit
+	charged          bool // the margin of the conditioner has been paid
 }
 
 // maxAccumulated is the length of either part, in bytes, from which on the
@@ -287,7 +293,8 @@ func (a *accumulator) add(i, credit int, data []byte, size int) {
 
 // shorten replaces a part that has become long by its hash, and lowers the
 // credits to what the hash can hold (SP 800-90B, Section 3.1.5.1.2), less the margin
-// that the strategy wants.
+// that the strategy wants. A seed pays the margin once, however often it is shortened:
+// else entropy that trickles in would be used up by it.
 func (a *accumulator) shorten(c conditioner.Conditioner, margin int) {
 	if len(a.additional) > maxAccumulated {
 		a.additional = hashDown(c, a.additional)
@@ -296,6 +303,10 @@ func (a *accumulator) shorten(c conditioner.Conditioner, margin int) {
 		nin := 8 * len(a.seed)
 		a.seed = hashDown(c, a.seed)
 		nout := 8 * len(a.seed)
+		if a.charged {
+			margin = 0
+		}
+		a.charged = true
 		held := -margin + int(conditioner.OutputEntropy(float64(min(nin, seeding.Sum(a.credits))), nin, nout, min(nout, c.Width())))
 		for over := seeding.Sum(a.credits) - max(0, held); over > 0; over-- {
 			most := 0
@@ -328,6 +339,7 @@ func (a *accumulator) clear() {
 	for i := range a.credits {
 		a.credits[i].Bits = 0
 	}
+	a.charged = false
 }
 
 func (a *accumulator) String() string   { return "lrng.accumulator" }

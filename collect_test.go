@@ -302,9 +302,9 @@ func TestAllSourcesDead(t *testing.T) {
 func TestMechanismFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := fake("a")
-		broken := &brokenDRNG{ChaCha20: drng.NewChaCha20()}
+		broken := new(drngFaults)
 		c := one(src)
-		c.DRNG = func() (drng.DRNG, error) { return broken, nil }
+		c.DRNG = func() (drng.DRNG, error) { return &brokenDRNG{drng.NewChaCha20(), broken}, nil }
 		r := newRNG(t, c)
 		mustRead(t, r, 16)
 		broken.generate = errDead
@@ -333,8 +333,10 @@ func TestMechanismFails(t *testing.T) {
 
 type brokenDRNG struct {
 	*drng.ChaCha20
-	seed, generate error
+	*drngFaults
 }
+
+type drngFaults struct{ seed, generate error }
 
 func (d *brokenDRNG) Seed(seed, additional []byte) error {
 	if d.seed != nil {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"hash"
 	"log/slog"
+	"reflect"
 	"runtime"
 	"time"
 
@@ -48,14 +50,15 @@ type Config struct {
 	// the same bytes twice: see Twins in the documentation of the package.
 	//
 	// 0: automatic, 1024 where the processor says that it is not a virtual one,
-	// else none. Positive: always so many, for those who know that nobody clones
-	// their machine. Negative: none. Without a buffer each request is combined
+	// else none. Positive: so many (none if ReseedInterval is negative), for those who
+	// know that nobody clones their machine. Negative: none. Without a buffer each request is combined
 	// with fresh bytes of the operating system; with one, each refill is.
 	OutputBuffer int
 
 	// ReseedInterval is the age at which shard 0 is due for a new seed; shard n
-	// is n·100 seconds, but at most one interval, behind. 0: 10 minutes. Negative:
-	// each request waits for a new seed.
+	// is n sixths of an interval, but at most one interval, behind. 0: 10 minutes.
+	// Negative: each request waits for a new seed, those of [RNG.Nonblocking] for
+	// one round of the sources.
 	ReseedInterval time.Duration
 
 	// ReseedRequests is the number of requests after which a shard is due for a
@@ -82,8 +85,9 @@ type Config struct {
 	FIPS FIPSMode
 
 	// Logger receives what happens: levels, reseeds, failures; counts and bits,
-	// never data. Its handler must not wait for the same generator to be seeded.
-	// nil: silent.
+	// never data. Its handler may read from the same generator if that is fully
+	// seeded and reseeds by itself; it must not wait for a seed, nor call the methods
+	// that collect, switch or close. nil: silent.
 	Logger *slog.Logger
 }
 
@@ -96,7 +100,6 @@ const (
 	defaultReseedRequests   = 1 << 20
 	defaultMaxWithoutReseed = 1 << 30
 	defaultReseedInterval   = 10 * time.Minute
-	stagger                 = 100 * time.Second
 
 	// SP 800-90A, Table 2: at most 2⁴⁸ requests between reseeds.
 	maxRequestsBetweenSeeds = 1 << 48
@@ -184,7 +187,10 @@ func (c Config) withDefaults(policy fipsPolicy) (Config, error) {
 }
 
 func checkConditioner(c conditioner.Conditioner) error {
-	h := c.New()
+	var h hash.Hash
+	if err := guard(func() { h = c.New(); c.Name(); c.Width() }); err != nil {
+		return err
+	}
 	switch {
 	case c.Name() == "":
 		return errors.New("Name is empty")
@@ -201,6 +207,14 @@ func checkConditioner(c conditioner.Conditioner) error {
 
 // checkStrategy refuses what cannot be a strategy for the given strength.
 func checkStrategy(s seeding.Strategy, strength int) error {
+	var err error
+	if e := guard(func() { err = checkVerdicts(s, strength) }); e != nil {
+		return e
+	}
+	return err
+}
+
+func checkVerdicts(s seeding.Strategy, strength int) error {
 	if s.Name() == "" || len(s.Name()) > 255 {
 		return fmt.Errorf("Name of %d bytes; want 1…255", len(s.Name()))
 	}
@@ -215,6 +229,60 @@ func checkStrategy(s seeding.Strategy, strength int) error {
 	return nil
 }
 
+// safeStrategy keeps a strategy that panics from taking the locks with it that are
+// held when it is asked: it then makes no level.
+type safeStrategy struct{ seeding.Strategy }
+
+func (s safeStrategy) Level(c []seeding.Credit, strength int, st seeding.Stage) (level seeding.Level) {
+	if guard(func() { level = s.Strategy.Level(c, strength, st) }) != nil {
+		return seeding.Unseeded
+	}
+	return level
+}
+
+func (s safeStrategy) Request(strength int, st seeding.Stage) (bits int) {
+	if guard(func() { bits = s.Strategy.Request(strength, st) }) != nil {
+		return strength
+	}
+	return bits
+}
+
+// explain returns the verdict of the strategy in words, or "".
+func (s safeStrategy) explain(c []seeding.Credit, strength int, st seeding.Stage) (verdict string) {
+	if e, ok := s.Strategy.(seeding.Explainer); ok {
+		guard(func() { verdict = e.Explain(c, strength, st) })
+	}
+	return verdict
+}
+
+// conditioning returns the demands of the strategy on conditioning components.
+func (s safeStrategy) conditioning() (margin, width int) {
+	if c, ok := s.Strategy.(seeding.Conditioning); ok {
+		guard(func() { margin, width = c.Conditioning() })
+	}
+	return margin, width
+}
+
+// known is a set of instances: two shards with one state would race, and give the same
+// output.
+type known map[uintptr]bool
+
+var errSameInstance = errors.New("returned the same instance twice")
+
+// add adds an instance, unless it is there already. Types that are not pointers, or
+// point to nothing that has a size, cannot be told apart.
+func (k known) add(d drng.DRNG) error {
+	v := reflect.ValueOf(d)
+	if v.Kind() != reflect.Pointer || v.Type().Elem().Size() == 0 {
+		return nil
+	}
+	if k[v.Pointer()] {
+		return errSameInstance
+	}
+	k[v.Pointer()] = true
+	return nil
+}
+
 // checkMechanism refuses what cannot be a mechanism, or is not a new one.
 func checkMechanism(d drng.DRNG, err error) error {
 	if err != nil {
@@ -223,6 +291,13 @@ func checkMechanism(d drng.DRNG, err error) error {
 	if d == nil {
 		return errors.New("returned nil")
 	}
+	if e := guard(func() { err = checkInstance(d) }); e != nil {
+		return e
+	}
+	return err
+}
+
+func checkInstance(d drng.DRNG) error {
 	switch info := d.Info(); {
 	case info.Name == "":
 		return errors.New("Info().Name is empty")

@@ -2,7 +2,6 @@ package lrng
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"os"
 
@@ -51,10 +50,9 @@ func (g logger) getSeed(bits, credit int) {
 	g.write(slog.LevelInfo, "lrng: seed for another generator", slog.Int("requested", bits), slog.Int("credit", credit))
 }
 
-func (g logger) sourceFailed(name string, err error) {
-	attrs := []slog.Attr{slog.String("source", name), slog.String("error", err.Error())}
-	var p *panicError
-	if errors.As(err, &p) {
+func (g logger) sourceFailed(name, text string, err error) {
+	attrs := []slog.Attr{slog.String("source", name), slog.String("error", text)}
+	if p, ok := err.(*panicError); ok {
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
 	}
 	g.write(slog.LevelWarn, "lrng: source failed", attrs...)

@@ -57,7 +57,10 @@
 // copies would hand it out. So unless the caller insists ([Config].OutputBuffer),
 // output is generated ahead only where the processor says that it is not a virtual
 // one. Elsewhere each request is combined with 32 fresh bytes of the operating system
-// and the time as additional input, so that the result is no weaker than crypto/rand.
+// and the time as additional input, so that the result is no weaker than crypto/rand. (A
+// mechanism that takes less additional input gets fewer bytes, 16 at least. If the
+// operating system refuses them the request is served all the same; the status counts
+// that.)
 //
 // # Failure
 //
@@ -86,8 +89,8 @@
 //
 // # Limits
 //
-// The security strength is that of the mechanism, 256 bits for all that lrng
-// provides. Data handed out are erased from the memory of the generator before
+// The security strength is that of the mechanism: 256 bits for all that lrng provides
+// but CTR_DRBG with shorter keys. Data handed out are erased from the memory of the generator before
 // the call returns. What is not erased: registers, and copies on signal stacks.
 // The state is in ordinary memory: it is in core dumps. Nothing here is
 // validated or certified.

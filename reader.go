@@ -15,9 +15,9 @@ import (
 // and then does not wait again unless the generator loses its seed (see
 // [Config].MaxWithoutReseed) or ReseedInterval is negative.
 //
-// It returns len(b) and nil, or 0 and an error: ErrClosed, or what a mechanism
-// that is not of package drng reported. With an error b is cleared. Reading into
-// an empty b does nothing.
+// It returns len(b) and nil, or 0 and an error: [ErrClosed], [ErrSelfTest], or what a
+// mechanism that is not of package drng reported. With an error b is cleared. Reading
+// into an empty b does nothing.
 func (r *RNG) Read(b []byte) (int, error) {
 	if err := r.fill(b); err != nil {
 		return 0, err
@@ -85,29 +85,28 @@ func (r *RNG) reseedAndGenerate(ctx context.Context, b []byte, patient bool) err
 	if err := r.pool.Lock(ctx); err != nil {
 		return context.Cause(ctx)
 	}
-	h := r.shards.LockIndex(0)
-	st := seeding.Initial
-	if h.Value.seeded {
-		st = seeding.Reseed
-	}
-	h.Release()
-	bits := r.request(st)
-	if patient {
-		if err := r.collect(ctx, r.acc, bits, st, r.enough(st)); err != nil {
-			return err
-		}
-	} else if level, _ := r.gatherBits(ctx, r.acc, bits, st, r.enough(st)); level < seeding.FullySeeded {
-		r.pool.Unlock()
+	r.testIfDue()
+	switch err := r.collectFresh(ctx, r.acc, func() need { return r.needOfShard(0) }, patient); err {
+	case nil:
+	case ErrInsufficientEntropy:
 		return ErrNotSeeded
+	default:
+		return err
 	}
 	defer r.pool.Unlock()
 	if err := r.seedShard(0); err != nil {
 		return err
 	}
-	h = r.shards.LockIndex(0)
+	h := r.shards.LockIndex(0)
 	defer h.Release()
+	if !r.usable(&h.Value, len(b)) {
+		clear(b)
+		return errUnseeded
+	}
 	_, err = r.serve(&h.Value, b)
-	r.wants[0].Store(false) // the next request sees to it
+	if err == nil {
+		r.wants[0].Store(false) // the next request sees to it
+	}
 	return err
 }
 
@@ -236,6 +235,7 @@ func (f *freshReader) read(ctx context.Context, b []byte, patient bool) (n int, 
 	a := r.newAccumulator()
 	defer a.clear()
 	for n < len(b) {
+		r.testIfDue()
 		if r.pool.Lock(ctx) != nil {
 			return n, context.Cause(ctx)
 		}
@@ -244,21 +244,25 @@ func (f *freshReader) read(ctx context.Context, b []byte, patient bool) (n int, 
 			return n, err
 		}
 		r.pool.Unlock()
+		if err := selftest.Failed(); err != nil {
+			clear(b[n : n+k])
+			return n, err
+		}
 		n += k
 	}
 	return n, nil
 }
 
-// collectFresh collects into a until enough says so; if the caller is not patient, in
-// one round. As with collect, an error means that the pool lock is released.
-func (r *RNG) collectFresh(ctx context.Context, a *accumulator, bits int, st seeding.Stage, enough func([]seeding.Credit) bool, patient bool) error {
+// collectFresh is collect; if the caller is not patient, in one round.
+func (r *RNG) collectFresh(ctx context.Context, a *accumulator, want func() need, patient bool) error {
 	if patient {
-		return r.collect(ctx, a, bits, st, enough)
+		return r.collect(ctx, a, want)
 	}
-	_, progress := r.gatherBits(ctx, a, bits, st, enough)
+	w := want()
+	_, progress := r.gather(ctx, a, w)
 	r.countFailure(progress)
 	err := context.Cause(ctx)
-	if err == nil && !enough(a.credits) {
+	if err == nil && !w.enough(a.credits) {
 		err = ErrInsufficientEntropy
 	}
 	if err != nil {
@@ -269,12 +273,13 @@ func (r *RNG) collectFresh(ctx context.Context, a *accumulator, bits int, st see
 
 // nextBlockPR makes one block with prediction resistance.
 func (r *RNG) nextBlockPR(ctx context.Context, a *accumulator, b []byte, patient bool) (int, error) {
-	st := seeding.Initial
-	if r.pr.seeded {
-		st = seeding.PredictionResistance
+	want := func() need {
+		w := r.need(r.pr.seeded, seeding.PredictionResistance)
+		enough := w.enough
+		w.enough = func(c []seeding.Credit) bool { return seeding.Sum(c) >= 8 && enough(c) } // a byte at least
+		return w
 	}
-	bits := r.request(st)
-	if err := r.collectFresh(ctx, a, bits, st, r.enough(st), patient); err != nil {
+	if err := r.collectFresh(ctx, a, want, patient); err != nil {
 		return 0, err
 	}
 	// SP 800-90A, Section 9.3.1, step 7; no more than was put in (AIS 20/31,
@@ -284,6 +289,9 @@ func (r *RNG) nextBlockPR(ctx context.Context, a *accumulator, b []byte, patient
 	err := r.install(in, a)
 	if err == nil {
 		err = in.raw(b[:n], false)
+	}
+	if err == nil {
+		err = in.compare(b[:n])
 	}
 	if err != nil {
 		in.seeded = false
@@ -324,9 +332,9 @@ func (r *RNG) SeedReader() io.Reader { return &freshReader{r, r.nextBlockSeed} }
 // nextBlockSeed makes one block of SeedReader.
 func (r *RNG) nextBlockSeed(ctx context.Context, a *accumulator, b []byte, patient bool) (int, error) {
 	n := min(len(b), seedBlock)
-	need := 8*n + fullEntropyMargin
-	enough := func(c []seeding.Credit) bool { return seeding.Sum(c) >= need }
-	if err := r.collectFresh(ctx, a, need, seeding.Initial, enough, patient); err != nil {
+	bits := 8*n + fullEntropyMargin
+	enough := func(c []seeding.Credit) bool { return seeding.Sum(c) >= bits }
+	if err := r.collectFresh(ctx, a, func() need { return need{bits, seeding.Initial, enough} }, patient); err != nil {
 		return 0, err
 	}
 	var sum [64]byte
@@ -391,6 +399,9 @@ func (r *RNG) GetSeed(ctx context.Context, bits int) (seed []byte, credit int, e
 		if ctx.Err() != nil {
 			return nil, 0, context.Cause(ctx)
 		}
+		if err := selftest.Failed(); err != nil {
+			return nil, 0, err
+		}
 		if buf.Credit() == before {
 			r.nap(ctx, backoff(failed, longestNap), news)
 		}
@@ -416,12 +427,18 @@ func (r *RNG) AddEntropy(p []byte, bits int) error {
 	if err := r.over(); err != nil {
 		return err
 	}
-	return r.aux.Add(p, bits)
+	err := r.aux.Add(p, bits)
+	if err != nil {
+		if over := r.over(); over != nil {
+			return over // meanwhile
+		}
+	}
+	return err
 }
 
 // Uint64 returns a random number. It waits as [RNG.Read] does and makes the RNG a
-// Source of math/rand/v2. There is no way to return an error: it panics if the
-// generator is closed.
+// Source of math/rand/v2. There is no way to return an error: it panics where Read
+// returns one.
 func (r *RNG) Uint64() uint64 {
 	var b [8]byte
 	if err := r.fill(b[:]); err != nil {
@@ -472,12 +489,9 @@ func (r *RNG) Close() error {
 
 	r.underway.Wait(context.Background())
 	r.unwatch()
-	r.wipeShards()
-	r.acc.clear()
-	r.pr.wipe()
-	if r.ownAux {
-		r.aux.Clear()
-	}
+	r.pool.Lock(context.Background()) // of a shutDown that has come first
+	r.wipe()
+	r.pool.Unlock()
 	r.log.closed()
 
 	ctx, cancel := context.WithTimeout(context.Background(), closePatience)

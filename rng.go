@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	"github.com/lrng-go/lrng/conditioner"
 	"github.com/lrng-go/lrng/drng"
@@ -30,16 +31,17 @@ type RNG struct {
 	// Locks are taken in this order: pool, a shard, a source, mu. Neither a
 	// source nor the logger is called with any but pool held.
 
-	cfg     Config // with defaults
-	sources []*source
-	aux     *es.Auxiliary
-	ownAux  bool // made by New
-	log     logger
-	warn    func(string) // tells of a first read that waits long; set before use
-	fips    fipsPolicy
-	mech    atomic.Pointer[mechanism] // of every instance
-	cond    atomic.Pointer[conditioner.Conditioner]
-	chunk   atomic.Int64 // the longest request that every instance takes, in bytes
+	cfg      Config // with defaults
+	strategy safeStrategy
+	sources  []*source
+	aux      *es.Auxiliary
+	ownAux   bool // made by New
+	log      logger
+	warn     func(string) // tells of a first read that waits long; set before use
+	fips     fipsPolicy
+	mech     atomic.Pointer[mechanism] // of every instance
+	cond     atomic.Pointer[conditioner.Conditioner]
+	chunk    atomic.Int64 // the longest request that every instance takes, in bytes
 
 	tested    *age        // since the self-tests passed
 	testsWant atomic.Bool // they are to be repeated
@@ -123,6 +125,7 @@ func New(c Config) (*RNG, error) {
 		shards:     shard.New[instance](c.Shards),
 		wants:      make([]atomic.Bool, c.Shards),
 	}
+	r.strategy = safeStrategy{c.Strategy}
 	r.warn = r.log.waiting
 	r.tested = newAge(testInterval, 0)
 	if err := checkConditioner(c.Conditioner); err != nil {
@@ -141,7 +144,14 @@ func New(c Config) (*RNG, error) {
 	r.acc = r.newAccumulator()
 	for _, s := range r.sources {
 		if n, ok := s.Source.(es.Notifier); ok {
-			if err := guard(func() { n.Notify(r.announce) }); err != nil {
+			// A shared source outlives the generator and must not keep it.
+			w := weak.Make(r)
+			announce := func() {
+				if r := w.Value(); r != nil {
+					r.announce()
+				}
+			}
+			if err := guard(func() { n.Notify(announce) }); err != nil {
 				return nil, fmt.Errorf("lrng: Config.Sources: %q: Notify: %w", s.info.Name, err)
 			}
 		}
@@ -197,9 +207,12 @@ func (r *RNG) addSources() error {
 			r.aux = aux
 		}
 	}
-	margin, _ := conditioning(r.cfg.Strategy)
+	margin, _ := r.strategy.conditioning()
 	if r.aux != nil && r.aux.Oversampling() < margin {
 		return fmt.Errorf("lrng: Config.Sources: the auxiliary pool has an Oversampling of %d bits; strategy %q needs %d", r.aux.Oversampling(), r.cfg.Strategy.Name(), margin)
+	}
+	if r.aux == nil && names["auxiliary"] {
+		return errors.New("lrng: Config.Sources: the name \"auxiliary\" is that of the generator's own pool")
 	}
 	if r.aux == nil {
 		r.ownAux = true
@@ -275,9 +288,14 @@ func (r *RNG) addInstances() error {
 	r.chunk.Store(int64(m.chunk))
 	r.pr.index = -1
 	r.pr.equip(d, m, 0)
+	seen := make(known)
+	seen.add(d)
 	for i := range r.shards.Len() {
 		d, err := m.instance()
 		if err != nil {
+			return fmt.Errorf("lrng: Config.DRNG: %w", err)
+		}
+		if err := seen.add(d); err != nil {
 			return fmt.Errorf("lrng: Config.DRNG: %w", err)
 		}
 		h := r.shards.LockIndex(i)
@@ -306,12 +324,14 @@ func guard(f func()) (err error) {
 // An instance is one deterministic generator with what belongs to its seed. It
 // is guarded by the lock of its shard, that for prediction resistance by pool.
 type instance struct {
-	index  int // of the shard, or -1
-	d      drng.DRNG
-	mech   *mechanism
-	seeded bool
-	age    *age // nil: without limit
-	stats  InstanceStatus
+	index        int // of the shard, or -1
+	d            drng.DRNG
+	mech         *mechanism
+	seeded       bool
+	instantiated bool // d has had its first seed
+	compared     bool // the first output of d was not a known answer
+	age          *age // nil: without limit
+	stats        InstanceStatus
 
 	requests uint64 // since the last seed
 	bits     uint64 // of output since the last seed
@@ -326,6 +346,7 @@ type instance struct {
 // so many bytes for output ahead of need.
 func (in *instance) equip(d drng.DRNG, m *mechanism, ahead int) {
 	in.d, in.mech, in.seeded = d, m, false
+	in.instantiated, in.compared = false, false
 	in.ahead = make([]byte, ahead)
 	in.next = ahead
 	in.tmp = nil
@@ -349,15 +370,15 @@ func (r *RNG) install(in *instance, a *accumulator) error {
 	a.additional = binary.LittleEndian.AppendUint64(a.additional, clock.Now())
 	a.additional = binary.LittleEndian.AppendUint64(a.additional, uint64(time.Now().UnixNano()))
 	a.additional = binary.LittleEndian.AppendUint64(a.additional, uint64(in.index))
-	if in.stats.Seeds == 0 {
+	if !in.instantiated {
 		a.additional = append(a.additional, r.cfg.Personalization...)
 	}
 	r.shape(in.mech, a)
-	if err := in.d.Seed(a.seed, a.additional); err != nil {
+	if err := in.foreign(func() error { return in.d.Seed(a.seed, a.additional) }); err != nil {
 		return fmt.Errorf("lrng: seeding %s: %w", in.mech.info.Name, err)
 	}
 	in.dropAhead()
-	in.seeded = true
+	in.seeded, in.instantiated = true, true
 	in.requests, in.bits = 0, 0
 	in.age.restart()
 	in.stats.seeded(seeding.Sum(a.credits))
@@ -377,6 +398,17 @@ func (r *RNG) shape(m *mechanism, a *accumulator) {
 	}
 }
 
+// foreign calls a mechanism that may not be ours and turns a panic into an error: the
+// caller holds locks.
+func (in *instance) foreign(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("lrng: %s panicked: %v", in.mech.info.Name, v)
+		}
+	}()
+	return f()
+}
+
 // dropAhead wipes what was generated ahead of need.
 func (in *instance) dropAhead() {
 	zero.Bytes(in.ahead)
@@ -389,7 +421,7 @@ func (in *instance) wipe() {
 	in.dropAhead()
 	zero.Bytes(in.fresh[:])
 	zero.Bytes(in.tmp)
-	in.seeded = false
+	in.seeded, in.instantiated = false, false
 }
 
 // freshSize is the length of the additional input of a request, in bytes: 32
@@ -432,7 +464,7 @@ func (in *instance) raw(b []byte, fresh bool) error {
 	// An interface method could keep its argument: the caller's buffer would
 	// escape to the heap.
 	out := in.tmp[:len(b)]
-	err := in.d.Generate(out, additional)
+	err := in.foreign(func() error { return in.d.Generate(out, additional) })
 	if err != nil {
 		clear(b)
 	} else {
@@ -551,10 +583,8 @@ func (r *RNG) serve(in *instance, b []byte) (due bool, err error) {
 		r.lose(in)
 		return true, fmt.Errorf("lrng: %s: %w", in.mech.info.Name, err)
 	}
-	if in.stats.Requests == 0 && selftest.IsAnswer(b) {
-		// Output of a test, or of a test seed (security.md T19).
-		clear(b)
-		return false, selftest.Fail("the first output of " + in.mech.info.Name + " is a known answer")
+	if err := in.compare(b); err != nil {
+		return false, err
 	}
 	in.requests++
 	in.bits += 8 * uint64(len(b))
@@ -569,6 +599,20 @@ func (r *RNG) serve(in *instance, b []byte) (due bool, err error) {
 		due = true
 	}
 	return due, nil
+}
+
+// compare compares the first output of the generator, of at least 16 bytes, with all
+// known answers: it would be output of a test, or of a test seed (security.md T19).
+func (in *instance) compare(b []byte) error {
+	if in.compared || len(b) < 16 {
+		return nil
+	}
+	if selftest.IsAnswer(b) {
+		clear(b)
+		return selftest.Fail("the first output of " + in.mech.info.Name + " is a known answer")
+	}
+	in.compared = true
+	return nil
 }
 
 // served follows serve, when the shard is unlocked.

@@ -46,11 +46,17 @@ func (r *RNG) begin(parent context.Context) (ctx context.Context, end func(), er
 	if err := selftest.Failed(); err != nil {
 		return nil, nil, err
 	}
-	ctx, cancel := context.WithCancelCause(parent)
+	if err := parent.Err(); err != nil {
+		return nil, nil, err
+	}
+	// The cause shall be the error of parent, not the cause that its owner gave.
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(parent))
+	stop := context.AfterFunc(parent, func() { cancel(parent.Err()) })
 	op := &operation{cancel}
 	r.operations[op] = struct{}{}
 	r.underway.Add()
 	return ctx, func() {
+		stop()
 		cancel(nil)
 		r.mu.Lock()
 		delete(r.operations, op)
@@ -60,8 +66,8 @@ func (r *RNG) begin(parent context.Context) (ctx context.Context, end func(), er
 }
 
 // Wait waits until the generator has reached the level, or ctx is done, whose
-// error it returns. It starts seeding if that was not done before. Output is had
-// at seeding.FullySeeded only.
+// error it returns. It starts seeding if that is needed for the level and was not done
+// before. Output is had at seeding.FullySeeded only.
 func (r *RNG) Wait(ctx context.Context, level seeding.Level) error {
 	if level < seeding.Unseeded || level > seeding.FullySeeded {
 		return fmt.Errorf("lrng: Wait: level: %v is not defined", level)
@@ -169,14 +175,15 @@ func (r *RNG) start() {
 		return
 	}
 	go func() {
-		pause := r.work(ctx)
-		end()
+		defer end()
+		pause, news := r.work(ctx)
 		if pause > 0 {
 			end := time.Now().Add(pause)
 			r.pauseEnd.Store(&end)
 			r.worker.Store(pausing)
-			// Somebody may have begun to wait after work looked last.
-			if r.waited() {
+			// Somebody may have begun to wait, or entropy have been announced, after
+			// work looked last.
+			if r.waited() || r.newsCount() != news {
 				r.wake()
 			}
 			return
@@ -209,30 +216,30 @@ func (r *RNG) nextWanted() int {
 // work seeds the shards that want it, one round at a time, until there are none.
 // If the sources yield nothing and nobody waits for them, it returns how long to
 // leave them alone.
-func (r *RNG) work(ctx context.Context) (pause time.Duration) {
+func (r *RNG) work(ctx context.Context) (pause time.Duration, news uint64) {
 	for {
-		if r.testsWant.Swap(false) && r.runTests() != nil {
-			return 0
+		if r.testsWant.Load() && r.runTests() != nil {
+			return 0, 0
 		}
 		i := r.nextWanted()
 		if i < 0 {
-			return 0
+			return 0, 0
 		}
 		if r.pool.Lock(ctx) != nil {
-			return 0
+			return 0, 0
 		}
-		news := r.newsCount()
+		news = r.newsCount()
 		progress := r.step(ctx, i)
 		failed := r.countFailure(progress)
 		r.pool.Unlock()
 		switch {
 		case ctx.Err() != nil:
-			return 0
+			return 0, 0
 		case progress:
 		case r.waited():
 			r.nap(ctx, backoff(failed, longestNap), news)
-		default:
-			return backoff(failed, longestPause)
+		case r.newsCount() == news:
+			return backoff(failed, longestPause), news
 		}
 	}
 }
@@ -243,19 +250,14 @@ func (r *RNG) step(ctx context.Context, i int) (progress bool) {
 	if !r.wants[i].Load() {
 		return true // somebody else did it
 	}
-	h := r.shards.LockIndex(i)
-	st := seeding.Initial
-	if h.Value.seeded {
-		st = seeding.Reseed
-	}
-	h.Release()
-	level, progress := r.gather(ctx, r.acc, st, r.enough(st))
+	w := r.needOfShard(i)
+	level, progress := r.gather(ctx, r.acc, w)
 	r.stats.entropy.Store(int64(seeding.Sum(r.acc.credits)))
 	if ctx.Err() != nil {
 		return progress
 	}
 	if level < seeding.FullySeeded {
-		if i == 0 && st == seeding.Initial {
+		if i == 0 && w.stage == seeding.Initial {
 			r.setLevel(level)
 		}
 		return progress
@@ -273,7 +275,7 @@ func (r *RNG) enough(st seeding.Stage) func([]seeding.Credit) bool {
 // than its seeds are long, too (SP 800-90C, Section 3.2.2.2).
 func (r *RNG) enoughFor(m *mechanism, st seeding.Stage) func([]seeding.Credit) bool {
 	return func(c []seeding.Credit) bool {
-		return r.cfg.Strategy.Level(c, m.info.SecurityStrength, st) >= seeding.FullySeeded &&
+		return r.strategy.Level(c, m.info.SecurityStrength, st) >= seeding.FullySeeded &&
 			(m.info.SeedSize == 0 || seeding.Sum(c) >= 8*m.info.SeedSize+fullEntropyMargin)
 	}
 }
@@ -284,15 +286,12 @@ func (m *mechanism) request(s seeding.Strategy, st seeding.Stage) int {
 }
 
 // request returns how many bits each source is asked for.
-func (r *RNG) request(st seeding.Stage) int { return r.mech.Load().request(r.cfg.Strategy, st) }
+func (r *RNG) request(st seeding.Stage) int { return r.mech.Load().request(r.strategy, st) }
 
 // gather is one round into a. It returns the level that a has reached now and
 // whether the round has added credit. The caller holds the pool lock.
-func (r *RNG) gather(ctx context.Context, a *accumulator, st seeding.Stage, enough func([]seeding.Credit) bool) (level seeding.Level, progress bool) {
-	return r.gatherBits(ctx, a, r.request(st), st, enough)
-}
-
-func (r *RNG) gatherBits(ctx context.Context, a *accumulator, bits int, st seeding.Stage, enough func([]seeding.Credit) bool) (level seeding.Level, progress bool) {
+func (r *RNG) gather(ctx context.Context, a *accumulator, w need) (level seeding.Level, progress bool) {
+	bits, st, enough := w.bits, w.stage, w.enough
 	before := seeding.Sum(a.credits)
 	// What the round is judged by is what it adds to the accumulator.
 	total := make([]seeding.Credit, len(a.credits))
@@ -305,17 +304,14 @@ func (r *RNG) gatherBits(ctx context.Context, a *accumulator, bits int, st seedi
 	}
 	size := (bits + 7) / 8
 	r.round(ctx, bits, together, func(i, credit int, data []byte) { a.add(i, credit, data, size) })
-	margin, _ := conditioning(r.cfg.Strategy)
+	margin, _ := r.strategy.conditioning()
 	a.shorten(r.conditioner(), margin)
 	r.stats.rounds.Add(1)
-	level = r.cfg.Strategy.Level(a.credits, r.strength(), st)
+	level = r.strategy.Level(a.credits, r.strength(), st)
 	if level >= seeding.FullySeeded && !enough(a.credits) {
 		level = seeding.MinimallySeeded
 	}
-	verdict := ""
-	if e, ok := r.cfg.Strategy.(seeding.Explainer); ok {
-		verdict = e.Explain(a.credits, r.strength(), st)
-	}
+	verdict := r.strategy.explain(a.credits, r.strength(), st)
 	r.mu.Lock()
 	r.verdict = verdict
 	r.mu.Unlock()
@@ -373,19 +369,43 @@ func backoff(failed int, longest time.Duration) time.Duration {
 	return min(longest, firstPause<<min(max(failed-1, 0), 20))
 }
 
-// collect gathers rounds into a until enough says so, or ctx is done. The caller
+// A need is what a collection is for.
+type need struct {
+	bits   int // asked of each source
+	stage  seeding.Stage
+	enough func([]seeding.Credit) bool
+}
+
+// need returns the need of an instance of the present mechanism.
+func (r *RNG) need(seeded bool, st seeding.Stage) need {
+	if !seeded {
+		st = seeding.Initial
+	}
+	return need{r.request(st), st, r.enough(st)}
+}
+
+// needOfShard is need for shard i.
+func (r *RNG) needOfShard(i int) need {
+	h := r.shards.LockIndex(i)
+	defer h.Release()
+	return r.need(h.Value.seeded, seeding.Reseed)
+}
+
+// collect gathers rounds into a until there is enough, or ctx is done. Want is
+// asked before each round, as the mechanism may be switched between two. The caller
 // holds the pool lock, and holds it again when collect returns nil; while the
 // sources yield nothing others may have it.
-func (r *RNG) collect(ctx context.Context, a *accumulator, bits int, st seeding.Stage, enough func([]seeding.Credit) bool) error {
+func (r *RNG) collect(ctx context.Context, a *accumulator, want func() need) error {
 	for {
+		w := want()
 		news := r.newsCount()
-		_, progress := r.gatherBits(ctx, a, bits, st, enough)
+		_, progress := r.gather(ctx, a, w)
 		failed := r.countFailure(progress)
 		if err := context.Cause(ctx); err != nil {
 			r.pool.Unlock()
 			return err
 		}
-		if enough(a.credits) {
+		if w.enough(a.credits) {
 			return nil
 		}
 		if progress {
@@ -467,8 +487,7 @@ func (r *RNG) Reseed(ctx context.Context) error {
 		if err := r.pool.Lock(ctx); err != nil {
 			return context.Cause(ctx)
 		}
-		st := seeding.Reseed
-		if err := r.collect(ctx, r.acc, r.request(st), st, r.enough(st)); err != nil {
+		if err := r.collect(ctx, r.acc, func() need { return r.needOfShard(i) }); err != nil {
 			return err
 		}
 		err := r.seedShard(i)

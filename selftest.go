@@ -17,7 +17,7 @@ const testInterval = 10 * time.Minute
 // SelfTest runs the known-answer tests of all algorithms of lrng, and returns nil
 // if they pass. If one fails, that is final for the process: it returns an error that
 // wraps [ErrSelfTest] and names the algorithm, all generators in the process wipe
-// their state, and every later call of any of them returns that error.
+// their state, and every later call for output, seeds or changes returns that error.
 //
 // The tests of an algorithm run before its first use as well, and all of them every
 // ten minutes while a generator is in use.
@@ -35,9 +35,19 @@ func (r *RNG) runTests() error {
 	err := selftest.RunAll()
 	if err == nil {
 		r.tested.restart()
+		r.testsWant.Store(false)
 		r.stats.tests.Add(1)
 	}
 	return err
+}
+
+// testIfDue has the worker run the tests if they are due. It is for uses of the
+// generator that are not requests to a shard.
+func (r *RNG) testIfDue() {
+	if r.tested.born.Load() != nil && r.tested.reached(0) {
+		r.testsWant.Store(true)
+		r.kick()
+	}
 }
 
 // watchTests has the generator wiped when a test fails anywhere in the process.
@@ -56,7 +66,6 @@ func (r *RNG) watchTests() {
 // shutDown ends everything after a failed self-test.
 func (r *RNG) shutDown() {
 	err := selftest.Failed()
-	r.log.mechanismFailed(err)
 	r.mu.Lock()
 	for op := range r.operations {
 		op.cancel(err)
@@ -70,9 +79,19 @@ func (r *RNG) shutDown() {
 	// The operations have been told to end: the pool is free soon, unless Close has
 	// come first, which does the same.
 	if r.pool.Lock(context.Background()) == nil {
-		r.acc.clear()
-		r.pr.wipe()
+		r.wipe()
 		r.pool.Unlock()
+	}
+	r.log.mechanismFailed(err)
+}
+
+// wipe wipes everything. The caller holds the pool lock.
+func (r *RNG) wipe() {
+	r.wipeShards()
+	r.acc.clear()
+	r.pr.wipe()
+	if r.ownAux {
+		r.aux.Clear()
 	}
 }
 

@@ -91,7 +91,7 @@ const (
 )
 
 // note records an answer. The caller holds the lock of the source.
-func (s *SourceStatus) note(info es.Info, a answer, err error, late bool, took time.Duration) {
+func (s *SourceStatus) note(a answer, health, text string, late bool, took time.Duration) {
 	s.Credited = a.credit
 	s.TotalCredited += uint64(a.credit)
 	s.Cost = took
@@ -99,26 +99,34 @@ func (s *SourceStatus) note(info es.Info, a answer, err error, late bool, took t
 	if late {
 		s.Late++
 	}
-	s.Error = ""
-	if err != nil {
+	s.Health, s.Error = health, text
+	if text != "" {
 		s.Failures++
-		s.Error = err.Error()
+	}
+}
+
+// judge returns what the end of a call says of the health of the source, and its
+// error as text, which is empty if and only if there is none.
+func judge(info es.Info, err error) (health, text string) {
+	switch {
+	case err == nil && info.Health:
+		return healthPassed, ""
+	case err == nil:
+		return healthNone, ""
+	}
+	if text = err.Error(); text == "" {
+		text = "lrng: source returned an error without text"
 	}
 	var alarm *es.HealthError
 	switch {
 	case errors.As(err, &alarm) && alarm.Permanent:
-		s.Health = healthPermanent
-	case errors.As(err, &alarm):
-		s.Health = healthAlarm
+		return healthPermanent, text
+	case alarm != nil:
+		return healthAlarm, text
 	case errors.Is(err, es.ErrUnavailable):
-		s.Health = healthUnavailable
-	case err != nil:
-		s.Health = healthFailed
-	case info.Health:
-		s.Health = healthPassed
-	default:
-		s.Health = healthNone
+		return healthUnavailable, text
 	}
+	return healthFailed, text
 }
 
 // InstanceStatus is the state of one deterministic generator.

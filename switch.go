@@ -32,6 +32,7 @@ func (r *RNG) SetDRNG(f func() (drng.DRNG, error)) error {
 		return fmt.Errorf("lrng: SetDRNG: %w", err)
 	}
 	next := make([]*instance, r.shards.Len())
+	seen := make(known)
 	defer func() {
 		for _, in := range next {
 			if in != nil {
@@ -46,10 +47,16 @@ func (r *RNG) SetDRNG(f func() (drng.DRNG, error)) error {
 				return fmt.Errorf("lrng: SetDRNG: %w", err)
 			}
 		}
+		if err := seen.add(d); err != nil {
+			return fmt.Errorf("lrng: SetDRNG: %w", err)
+		}
 		next[i] = &instance{index: i}
 		next[i].equip(d, m, m.ahead)
 	}
 	pr, err := m.instance()
+	if err == nil {
+		err = seen.add(pr)
+	}
 	if err != nil {
 		return fmt.Errorf("lrng: SetDRNG: %w", err)
 	}
@@ -68,8 +75,15 @@ func (r *RNG) SetDRNG(f func() (drng.DRNG, error)) error {
 	a := r.newAccumulator()
 	defer a.clear()
 	for i := r.unprepared(next); i >= 0; i = r.unprepared(next) {
-		if err := r.collect(ctx, a, m.request(r.cfg.Strategy, seeding.Initial), seeding.Initial, r.enoughFor(m, seeding.Initial)); err != nil {
+		if err := r.collect(ctx, a, func() need {
+			return need{m.request(r.strategy, seeding.Initial), seeding.Initial, r.enoughFor(m, seeding.Initial)}
+		}); err != nil {
 			return err
+		}
+		// The conditioner may have been switched while the lock was in other hands.
+		if err := r.checkFit(m, r.conditioner()); err != nil {
+			r.pool.Unlock()
+			return fmt.Errorf("lrng: SetDRNG: %w", err)
 		}
 		r.bequeath(i, a)
 		if err := r.install(next[i], a); err != nil {
@@ -79,6 +93,9 @@ func (r *RNG) SetDRNG(f func() (drng.DRNG, error)) error {
 		r.stats.seeds.Add(1)
 	}
 	defer r.pool.Unlock()
+	if err := r.checkFit(m, r.conditioner()); err != nil {
+		return fmt.Errorf("lrng: SetDRNG: %w", err)
+	}
 
 	// From here on nothing fails. Requests that are too long for one of the two
 	// mechanisms are not made while both are in use.
@@ -87,8 +104,16 @@ func (r *RNG) SetDRNG(f func() (drng.DRNG, error)) error {
 	r.mech.Store(m)
 	for i := range next {
 		h := r.shards.LockIndex(i)
-		h.Value.succeed(next[i])
+		if h.Value.succeed(next[i]); h.Value.seeded {
+			r.wants[i].Store(false)
+			if i == 0 {
+				r.level.Store(int32(seeding.FullySeeded)) // it may have been lost meanwhile
+			}
+		}
 		h.Release()
+	}
+	if r.currentLevel() >= seeding.FullySeeded {
+		r.tellWaiters(seeding.FullySeeded)
 	}
 	r.chunk.Store(int64(m.chunk))
 	r.pr.wipe()
@@ -141,6 +166,7 @@ func (in *instance) succeed(s *instance) {
 	in.d.Clear()
 	in.d, s.d = s.d, in.d
 	in.mech, in.seeded = s.mech, s.seeded
+	in.instantiated, in.compared = s.instantiated, false
 	in.ahead, in.next, in.tmp = s.ahead, s.next, s.tmp
 	in.requests, in.bits = 0, 0
 	if s.seeded {
@@ -220,19 +246,11 @@ func (r *RNG) conditioner() conditioner.Conditioner { return *r.cond.Load() }
 // checkFit refuses a conditioner that is too narrow for the strategy, or for a
 // mechanism that needs seeds of full entropy.
 func (r *RNG) checkFit(m *mechanism, c conditioner.Conditioner) error {
-	if _, width := conditioning(r.cfg.Strategy); c.Width() < width {
+	if _, width := r.strategy.conditioning(); c.Width() < width {
 		return fmt.Errorf("strategy %q needs a hash of at least %d bits; %s is %d bits wide", r.cfg.Strategy.Name(), width, c.Name(), c.Width())
 	}
 	if 8*m.info.SeedSize > c.Width() {
 		return fmt.Errorf("%s takes seeds of %d bits with full entropy; %s is %d bits wide", m.info.Name, 8*m.info.SeedSize, c.Name(), c.Width())
 	}
 	return nil
-}
-
-// conditioning returns the demands of a strategy on conditioning components.
-func conditioning(s seeding.Strategy) (margin, width int) {
-	if c, ok := s.(seeding.Conditioning); ok {
-		return c.Conditioning()
-	}
-	return 0, 0
 }

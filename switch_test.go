@@ -164,7 +164,7 @@ func TestSetDRNGRefuses(t *testing.T) {
 				return drng.NewXDRBG(), nil
 			},
 			"cannot be seeded": func() (drng.DRNG, error) {
-				return &brokenDRNG{ChaCha20: drng.NewChaCha20(), seed: errDead}, nil
+				return &brokenDRNG{drng.NewChaCha20(), &drngFaults{seed: errDead}}, nil
 			},
 			"too weak": factory(func(i *drng.Info) { i.SecurityStrength = 64 }),
 		} {

@@ -17,7 +17,7 @@ import (
 // countSource delivers bytes that count up, with full credit.
 type countSource struct{ n byte }
 
-func (s *countSource) Info() es.Info          { return es.Info{Name: "count", MaxEntropy: 512} }
+func (s *countSource) Info() es.Info          { return es.Info{Name: "count", MaxEntropy: 512, Health: true} }
 func (s *countSource) Available(bits int) int { return min(bits, 512) }
 func (s *countSource) GetEntropy(_ context.Context, p []byte, bits int) (int, error) {
 	for i := range p {
