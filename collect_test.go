@@ -31,9 +31,9 @@ func TestSourceFaults(t *testing.T) {
 		health string // in the status
 		check  func(lrng.SourceStatus) bool
 	}{
-		{"good", estest.OK(256), 256, "no tests", nil},
-		{"less than asked", estest.OK(8), 8, "no tests", nil},
-		{"nothing to credit", estest.OK(0), 0, "no tests", nil},
+		{"good", estest.OK(256), 256, "tests passed", nil},
+		{"less than asked", estest.OK(8), 8, "tests passed", nil},
+		{"nothing to credit", estest.OK(0), 0, "tests passed", nil},
 		{"error", estest.Error(errDead), 0, "no entropy", func(s lrng.SourceStatus) bool { return s.Failures == 1 && s.Error == "device gone" }},
 		{"credit beside an error", estest.ClaimError(256, errDead), 0, "no entropy", nil},
 		{"unavailable", estest.Unavailable(), 0, "unavailable", nil},
@@ -43,12 +43,12 @@ func TestSourceFaults(t *testing.T) {
 		{"panic with nil", estest.Panic(nil), 0, "no entropy", nil},
 		{"nil dereference", estest.NilDeref(), 0, "no entropy", nil},
 		{"Goexit", estest.Goexit(), 0, "no entropy", nil},
-		{"claims one bit too many", estest.Claim(257), 256, "no tests", func(s lrng.SourceStatus) bool { return s.FalseClaims == 1 }},
-		{"claims 2^40 bits", estest.Claim(math.MaxInt), 256, "no tests", func(s lrng.SourceStatus) bool { return s.FalseClaims == 1 }},
-		{"negative claim", estest.Claim(-1), 0, "no tests", func(s lrng.SourceStatus) bool { return s.FalseClaims == 1 }},
-		{"most negative claim", estest.Claim(math.MinInt), 0, "no tests", nil},
-		{"writes beyond p", estest.Overrun(), 256, "no tests", nil},
-		{"slow, within its time", estest.Slow(900*time.Millisecond, estest.OK(256)), 256, "no tests", nil},
+		{"claims one bit too many", estest.Claim(257), 256, "tests passed", func(s lrng.SourceStatus) bool { return s.FalseClaims == 1 }},
+		{"claims 2^40 bits", estest.Claim(math.MaxInt), 256, "tests passed", func(s lrng.SourceStatus) bool { return s.FalseClaims == 1 }},
+		{"negative claim", estest.Claim(-1), 0, "tests passed", func(s lrng.SourceStatus) bool { return s.FalseClaims == 1 }},
+		{"most negative claim", estest.Claim(math.MinInt), 0, "tests passed", nil},
+		{"writes beyond p", estest.Overrun(), 256, "tests passed", nil},
+		{"slow, within its time", estest.Slow(900*time.Millisecond, estest.OK(256)), 256, "tests passed", nil},
 		{"too slow", estest.Slow(1100*time.Millisecond, estest.OK(256)), 0, "no entropy", func(s lrng.SourceStatus) bool { return s.Late == 1 }},
 		{"too slow, deaf", estest.Deaf(1100*time.Millisecond, estest.OK(256)), 0, "not yet asked", nil},
 		{"blocks until cancelled", estest.Block(), 0, "no entropy", func(s lrng.SourceStatus) bool { return s.Late == 1 }},
@@ -118,7 +118,7 @@ func TestHangingSourceIsLeftAlone(t *testing.T) {
 // not.
 func TestSlowSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		slow := estest.New(es.Info{Name: "slow", MaxEntropy: 512, Slow: true}, estest.Slow(5*time.Second, estest.OK(256)))
+		slow := estest.New(es.Info{Name: "slow", MaxEntropy: 512, Slow: true, Health: true}, estest.Slow(5*time.Second, estest.OK(256)))
 		fast := fake("fast", estest.OK(256), estest.OK(100))
 		r := newRNG(t, one(slow, fast))
 		begin := time.Now()
@@ -159,6 +159,7 @@ func TestSourcesAreAskedInParallel(t *testing.T) {
 // The seed as the mechanism gets it: credited data in one part, uncredited data
 // in the other, each in its place; nothing twice, nothing of a failed call.
 func TestSeedLayout(t *testing.T) {
+	needsFreedom(t)
 	synctest.Test(t, func(t *testing.T) {
 		a := fake("a", estest.OK(100))
 		b := estest.New(es.Info{Name: "b", MaxEntropy: 0}) // never credited
@@ -213,6 +214,7 @@ func (s *splitSpy) Seed(seed, additional []byte) error {
 
 // Each seed, of every shard and reader, has data of its own (A10).
 func TestNoDataTwice(t *testing.T) {
+	needsFreedom(t)
 	src := fake("a")
 	var mu sync.Mutex
 	seen := make(map[string]bool)
@@ -300,6 +302,7 @@ func TestAllSourcesDead(t *testing.T) {
 // A mechanism of somebody else that fails: an error, nothing in the buffer, and
 // the next request gets a new seed.
 func TestMechanismFails(t *testing.T) {
+	needsFreedom(t)
 	synctest.Test(t, func(t *testing.T) {
 		src := fake("a")
 		broken := new(drngFaults)
@@ -377,6 +380,7 @@ func TestOutputBuffer(t *testing.T) {
 }
 
 func TestStatus(t *testing.T) {
+	needsFreedom(t)
 	synctest.Test(t, func(t *testing.T) {
 		a := estest.New(es.Info{Name: "a", MaxEntropy: 300, Health: true}, estest.Slow(time.Millisecond, estest.OK(256)))
 		c := one(a, fake("b", estest.Error(errDead)))

@@ -66,6 +66,7 @@ type invalidSource struct{ *estest.Fake }
 func (invalidSource) Validate() error { return errors.New("es: TestConfig.Rate: 300") }
 
 func TestConfigRefuses(t *testing.T) {
+	needsFreedom(t)
 	named := func(name string) es.Source { return fake(name) }
 	other := 0
 	for _, tt := range []struct {
@@ -127,6 +128,7 @@ func TestConfigRefuses(t *testing.T) {
 }
 
 func TestConfigAccepts(t *testing.T) {
+	needsFreedom(t)
 	for name, c := range map[string]lrng.Config{
 		"4096 shards":            {Shards: 4096},
 		"OutputBuffer of 1":      {OutputBuffer: 1},
@@ -145,7 +147,7 @@ func TestConfigAccepts(t *testing.T) {
 		"requests of 1 byte":     {DRNG: factory(func(i *drng.Info) { i.MaxRequest = 1 })},
 		"one request a seed":     {DRNG: factory(func(i *drng.Info) { i.ReseedInterval = 1 })},
 	} {
-		c.Sources = []es.Source{fake("a")}
+		c.Sources, c.FIPS = []es.Source{fake("a")}, fipsMode()
 		r, err := lrng.New(c)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -160,7 +162,8 @@ func TestConfigAccepts(t *testing.T) {
 
 // An empty list is not nil: such a generator lives on AddEntropy alone.
 func TestConfigWithoutSources(t *testing.T) {
-	r := newRNG(t, lrng.Config{Sources: []es.Source{}})
+	needsFreedom(t)
+	r := newRNG(t, lrng.Config{Sources: []es.Source{}, FIPS: fipsMode()})
 	mustRefuse(t, r.Nonblocking(), lrng.ErrNotSeeded)
 	if err := r.AddEntropy(make([]byte, 32), 255); err != nil {
 		t.Fatal(err)
@@ -188,6 +191,7 @@ func TestConfigIsCopied(t *testing.T) {
 
 // The limit of the mechanism holds where it is below the configured one.
 func TestMechanismLimits(t *testing.T) {
+	needsFreedom(t)
 	src := fake("a")
 	c := one(src)
 	c.DRNG = factory(func(i *drng.Info) { i.ReseedInterval, i.MaxRequest = 3, 100 })
@@ -202,6 +206,7 @@ func TestMechanismLimits(t *testing.T) {
 
 // Output ahead of need takes several requests of a mechanism; they count, too.
 func TestMechanismLimitsAhead(t *testing.T) {
+	needsFreedom(t)
 	for _, interval := range []uint64{1, 3, 10, 11, 12, 100} {
 		src := fake("a")
 		c := one(src)
@@ -244,8 +249,9 @@ func (d *limitedDRNG) Generate(out, additional []byte) error {
 
 // A foreign auxiliary pool in the list is the one that AddEntropy writes to.
 func TestConfigWithOwnAuxiliary(t *testing.T) {
+	needsFreedom(t)
 	aux := es.NewAuxiliary(es.AuxiliaryConfig{})
-	r := newRNG(t, lrng.Config{Sources: []es.Source{aux, fake("a", estest.Error(errDead))}})
+	r := newRNG(t, lrng.Config{Sources: []es.Source{aux, fake("a", estest.Error(errDead))}, FIPS: fipsMode()})
 	if err := r.AddEntropy(make([]byte, 32), 200); err != nil {
 		t.Fatal(err)
 	}
@@ -264,6 +270,7 @@ func TestConfigWithOwnAuxiliary(t *testing.T) {
 
 // Same sources, same time: the personalization string makes the difference (A12).
 func TestPersonalization(t *testing.T) {
+	needsFreedom(t)
 	for _, p := range []string{"", "a", "b", "a\x00"} {
 		c := one(fake("a"))
 		c.Personalization = []byte(p)
@@ -302,6 +309,6 @@ func TestDefaultSources(t *testing.T) {
 	if got := strings.Join(names, " "); got != "jitter cpu os" {
 		t.Errorf("default sources: %s", got)
 	}
-	c := lrng.Config{Sources: append(lrng.DefaultSources(), fake("mine")), ReseedInterval: time.Hour}
+	c := lrng.Config{Sources: append(lrng.DefaultSources(), fake("mine")), ReseedInterval: time.Hour, FIPS: fipsMode()}
 	mustRead(t, newRNG(t, c), 16)
 }

@@ -118,7 +118,8 @@ func fipsOn(t *testing.T) {
 	}
 
 	// Credit by declaration (golang/go#79382): a certificate, and its name.
-	plain, certified := fake("plain"), certifiedFake{fake("hsm"), "E999"}
+	plain := estest.New(es.Info{Name: "plain", MaxEntropy: 512})
+	certified := certifiedFake{estest.New(es.Info{Name: "hsm", MaxEntropy: 512}), "E999"}
 	r := newRNG(t, lrng.Config{Sources: []es.Source{plain, certified}, FIPS: lrng.FIPSRequired})
 	mustRead(t, r, 16)
 	st := r.Status()

@@ -28,6 +28,7 @@ func FuzzConfig(f *testing.F) {
 			ReseedBits:       bits,
 			MaxWithoutReseed: most,
 			Personalization:  []byte(person),
+			FIPS:             fipsMode(),
 		})
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), "lrng: Config.") {
@@ -61,7 +62,8 @@ func FuzzAddEntropy(f *testing.F) {
 	f.Add([]byte("x"), -1, 9)
 	f.Add(make([]byte, 200), 1600, 5)
 	f.Fuzz(func(t *testing.T, p []byte, bits, more int) {
-		r, err := lrng.New(lrng.Config{Sources: []es.Source{}, Shards: 1})
+		needsFreedom(t) // which credits nothing
+		r, err := lrng.New(lrng.Config{Sources: []es.Source{}, Shards: 1, FIPS: fipsMode()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package lrng_test
 import (
 	"bytes"
 	"context"
+	"crypto/fips140"
 	"errors"
 	"io"
 	"math"
@@ -22,9 +23,27 @@ import (
 
 var errDead = errors.New("device gone")
 
-// fake returns a source that can credit up to 512 bits.
+// fake returns a source that can credit up to 512 bits, in FIPS mode too.
 func fake(name string, steps ...estest.Step) *estest.Fake {
-	return estest.New(es.Info{Name: name, MaxEntropy: 512}, steps...)
+	return estest.New(es.Info{Name: name, MaxEntropy: 512, Health: true}, steps...)
+}
+
+// fipsMode keeps the tests that are not about FIPS mode out of it where that can be:
+// the suite runs under GODEBUG=fips140=on and only, too.
+func fipsMode() lrng.FIPSMode {
+	if fips140.Enforced() {
+		return lrng.FIPSAuto
+	}
+	return lrng.FIPSOff
+}
+
+// needsFreedom skips a test that needs what enforced FIPS mode does not allow. TestFIPS
+// is about that mode.
+func needsFreedom(t *testing.T) {
+	t.Helper()
+	if fips140.Enforced() {
+		t.Skip("GODEBUG=fips140=only does not allow the mechanism, or the credit, that this test is about")
+	}
 }
 
 // newRNG returns a generator that the test closes.
@@ -45,7 +64,7 @@ func newRNG(t testing.TB, c lrng.Config) *lrng.RNG {
 // one is a configuration with one shard, nothing ahead of need, and the given
 // sources.
 func one(sources ...es.Source) lrng.Config {
-	return lrng.Config{Sources: sources, Shards: 1, OutputBuffer: -1}
+	return lrng.Config{Sources: sources, Shards: 1, OutputBuffer: -1, FIPS: fipsMode(), Strategy: seeding.Default}
 }
 
 func mustRead(t testing.TB, r io.Reader, size int) []byte {
@@ -475,6 +494,7 @@ func TestBackOffWhenDue(t *testing.T) {
 
 // Entropy that is announced ends the pause at once.
 func TestAddEntropyWakesSeeding(t *testing.T) {
+	needsFreedom(t)
 	synctest.Test(t, func(t *testing.T) {
 		r := newRNG(t, one(fake("a", estest.Error(errDead))))
 		done := make(chan time.Duration, 1)
@@ -499,7 +519,7 @@ func TestAddEntropyWakesSeeding(t *testing.T) {
 
 func TestNotifierWakesSeeding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		src := estest.NewNotifier(es.Info{Name: "n", MaxEntropy: 512}, estest.Error(errDead), estest.OK(256))
+		src := estest.NewNotifier(es.Info{Name: "n", MaxEntropy: 512, Health: true}, estest.Error(errDead), estest.OK(256))
 		r := newRNG(t, one(src))
 		mustRefuse(t, r.Nonblocking(), lrng.ErrNotSeeded)
 		synctest.Wait() // nobody waits: one round, then a pause
@@ -669,6 +689,7 @@ func TestGetSeed(t *testing.T) {
 }
 
 func TestAddEntropyArguments(t *testing.T) {
+	needsFreedom(t)
 	r := newRNG(t, one(fake("a")))
 	for _, tt := range []struct{ size, bits int }{{0, 1}, {1, 9}, {4, -1}, {32, 257}, {32, math.MaxInt}, {0, math.MinInt}} {
 		if err := r.AddEntropy(make([]byte, tt.size), tt.bits); err == nil || !strings.Contains(err.Error(), "bits") {

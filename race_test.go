@@ -18,10 +18,11 @@ import (
 // every call returns what it promised or ErrClosed.
 func TestRace(t *testing.T) {
 	a := fake("a", estest.OK(256).Times(5), estest.Error(errDead), estest.Panic("x"), estest.OK(100).Times(3), estest.Claim(-5), estest.OK(256).Times(1000), estest.OK(256))
-	b := estest.NewNotifier(es.Info{Name: "b", MaxEntropy: 64}, estest.OK(64))
+	b := estest.NewNotifier(es.Info{Name: "b", MaxEntropy: 64, Health: true}, estest.OK(64))
 	r, err := lrng.New(lrng.Config{
 		Sources:        []es.Source{a, b},
 		Shards:         4,
+		FIPS:           fipsMode(),
 		ReseedRequests: 50,
 		ReseedBits:     1 << 17,
 		ReseedInterval: time.Millisecond,

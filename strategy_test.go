@@ -17,6 +17,7 @@ import (
 
 // The stages of SP 800-90C as the sources see them (C9, C10, C13).
 func TestOversampling(t *testing.T) {
+	needsFreedom(t)
 	synctest.Test(t, func(t *testing.T) {
 		src := fake("a")
 		c := one(src)
@@ -51,6 +52,7 @@ func TestOversampling(t *testing.T) {
 }
 
 func TestOversamplingRefuses(t *testing.T) {
+	needsFreedom(t)
 	c := one(fake("a"))
 	c.Strategy = seeding.All(seeding.NTG1, seeding.Oversample)
 	c.Conditioner = conditioner.SHA256
@@ -73,6 +75,7 @@ func TestOversamplingRefuses(t *testing.T) {
 // NTG.1: one source is not enough for the first seed, however much it yields, and
 // that is no reason for a busy loop; later it is (G7).
 func TestTwoSources(t *testing.T) {
+	needsFreedom(t)
 	synctest.Test(t, func(t *testing.T) {
 		a, b := fake("a"), fake("b", estest.OK(8))
 		b.SetDead(errDead)
@@ -109,8 +112,8 @@ func TestTwoSources(t *testing.T) {
 
 // Sources that share a boundary are credited once, in every round.
 func TestSharedBoundary(t *testing.T) {
-	a := estest.New(es.Info{Name: "a", MaxEntropy: 256, Boundary: "x"}, estest.OK(100))
-	b := estest.New(es.Info{Name: "b", MaxEntropy: 256, Boundary: "x"}, estest.OK(150))
+	a := estest.New(es.Info{Name: "a", MaxEntropy: 256, Boundary: "x", Health: true}, estest.OK(100))
+	b := estest.New(es.Info{Name: "b", MaxEntropy: 256, Boundary: "x", Health: true}, estest.OK(150))
 	r := newRNG(t, one(a, b))
 	mustRead(t, r, 8)
 	if got := a.Count(); got != 2 {
@@ -131,7 +134,7 @@ func TestSharedBoundary(t *testing.T) {
 
 func TestSetSourceRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b := estest.New(es.Info{Name: "a", MaxEntropy: 300}), fake("b", estest.OK(100))
+		a, b := estest.New(es.Info{Name: "a", MaxEntropy: 300, Health: true}), fake("b", estest.OK(100))
 		r := newRNG(t, one(a, b))
 		rate := func(name string, bits int) {
 			t.Helper()

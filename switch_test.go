@@ -48,6 +48,7 @@ var conditioners = []conditioner.Conditioner{
 // Every mechanism works as the one of a generator: seeded, reseeded, read in all
 // ways.
 func TestEveryMechanism(t *testing.T) {
+	needsFreedom(t)
 	for name, f := range mechanisms() {
 		t.Run(name, func(t *testing.T) {
 			for _, ahead := range []int{-1, 0, 100} {
@@ -105,6 +106,7 @@ func TestFullEntropySeeds(t *testing.T) {
 }
 
 func TestSetDRNG(t *testing.T) {
+	needsFreedom(t)
 	synctest.Test(t, func(t *testing.T) {
 		src := fake("a", estest.Slow(100*time.Millisecond, estest.OK(256)))
 		c := one(src)
@@ -144,6 +146,7 @@ func TestSetDRNG(t *testing.T) {
 }
 
 func TestSetDRNGRefuses(t *testing.T) {
+	needsFreedom(t)
 	synctest.Test(t, func(t *testing.T) {
 		src := fake("a")
 		r := newRNG(t, one(src))
@@ -201,6 +204,7 @@ func TestSetDRNGRefuses(t *testing.T) {
 // A new instance is seeded by the sources, and what the old one had is not lost:
 // with the same seed two generators of different past differ.
 func TestSetDRNGInheritance(t *testing.T) {
+	needsFreedom(t)
 	src := fake("a", estest.OK(256))
 	var seeds []struct{ seed, additional []byte }
 	r := newRNG(t, one(src))
@@ -220,6 +224,7 @@ func TestSetDRNGInheritance(t *testing.T) {
 
 // Credits survive a change of the hash, capped by the digest (LRNG 1.2.6).
 func TestSetConditioner(t *testing.T) {
+	needsFreedom(t)
 	r := newRNG(t, one(fake("a", estest.Error(errDead))))
 	if err := r.AddEntropy(make([]byte, 64), 500); err != nil {
 		t.Fatal(err)
@@ -270,11 +275,12 @@ func TestSetConditioner(t *testing.T) {
 // cores: no request fails, nothing repeats, nothing comes from an instance without a
 // seed.
 func TestSwitchTorture(t *testing.T) {
+	needsFreedom(t)
 	switches := 5000
 	if testing.Short() {
 		switches = 300
 	}
-	r := newRNG(t, lrng.Config{Sources: []es.Source{fake("a")}, Shards: runtime.GOMAXPROCS(0) + 1, ReseedRequests: 1000})
+	r := newRNG(t, lrng.Config{Sources: []es.Source{fake("a")}, Shards: runtime.GOMAXPROCS(0) + 1, ReseedRequests: 1000, FIPS: fipsMode()})
 	if err := r.Wait(t.Context(), seeding.FullySeeded); err != nil {
 		t.Fatal(err)
 	}
