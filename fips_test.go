@@ -120,7 +120,7 @@ func fipsOn(t *testing.T) {
 	// Credit by declaration (golang/go#79382): a certificate, and its name.
 	plain := estest.New(es.Info{Name: "plain", MaxEntropy: 512})
 	certified := certifiedFake{estest.New(es.Info{Name: "hsm", MaxEntropy: 512}), "E999"}
-	r := newRNG(t, lrng.Config{Sources: []es.Source{plain, certified}, FIPS: lrng.FIPSRequired})
+	r := newRNG(t, lrng.Config{Sources: []es.Source{plain, certified}, FIPS: lrng.FIPSRequired, Shards: 1})
 	mustRead(t, r, 16)
 	st := r.Status()
 	if st.Sources[0].TotalCredited != 0 || st.Sources[1].TotalCredited != 384 {
@@ -130,7 +130,7 @@ func fipsOn(t *testing.T) {
 		t.Errorf("claim: %+v", st.Claim.Sources)
 	}
 	// The operating system, declared.
-	r = newRNG(t, lrng.Config{Sources: []es.Source{es.NewOS(es.OSConfig{Certificate: "E1"})}, FIPS: lrng.FIPSRequired})
+	r = newRNG(t, lrng.Config{Sources: []es.Source{es.NewOS(es.OSConfig{Certificate: "E1"})}, FIPS: lrng.FIPSRequired, Shards: 1})
 	mustRead(t, r, 16)
 	if s := r.Status().Sources[0]; s.TotalCredited != 384 || s.Certificate != "E1" {
 		t.Errorf("the operating system with a certificate: %+v", s)
