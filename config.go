@@ -193,9 +193,9 @@ func checkConditioner(c conditioner.Conditioner) error {
 	}
 	switch {
 	case c.Name() == "":
-		return errors.New("Name is empty")
+		return errors.New("the name is empty")
 	case h == nil:
-		return fmt.Errorf("New of %q returned nil", c.Name())
+		return fmt.Errorf("%q: New returned nil", c.Name())
 	case c.Width() < 256 || c.Width() > maxRequestBits || c.Width()%8 != 0 || 8*h.Size() != c.Width():
 		return fmt.Errorf("%q is %d bits wide with %d bits of output; want the same, 256…%d", c.Name(), c.Width(), 8*h.Size(), maxRequestBits)
 	}
@@ -216,7 +216,7 @@ func checkStrategy(s seeding.Strategy, strength int) error {
 
 func checkVerdicts(s seeding.Strategy, strength int) error {
 	if s.Name() == "" || len(s.Name()) > 255 {
-		return fmt.Errorf("Name of %d bytes; want 1…255", len(s.Name()))
+		return fmt.Errorf("a name of %d bytes; want 1…255", len(s.Name()))
 	}
 	for _, st := range []seeding.Stage{seeding.Initial, seeding.Reseed, seeding.PredictionResistance} {
 		if n := s.Request(strength, st); n < 1 || n > maxRequestBits {
@@ -300,7 +300,7 @@ func checkMechanism(d drng.DRNG, err error) error {
 func checkInstance(d drng.DRNG) error {
 	switch info := d.Info(); {
 	case info.Name == "":
-		return errors.New("Info().Name is empty")
+		return errors.New("empty Info().Name")
 	case info.SecurityStrength < minStrength || info.SecurityStrength > maxRequestBits:
 		return fmt.Errorf("%s: Info().SecurityStrength: %d bits; want %d…%d", info.Name, info.SecurityStrength, minStrength, maxRequestBits)
 	case info.MaxRequest < 1:

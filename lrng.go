@@ -117,6 +117,7 @@ var defaultRNG = sync.OnceValue(func() *RNG {
 		fatal(err) // only a failed self-test gets here
 	}
 	r.warn = warnStderr
+	r.shared = true
 	return r
 })
 
@@ -143,7 +144,8 @@ func (*reader) Read(b []byte) (int, error) {
 
 // Read fills b with random bytes from [Reader]. It never returns an error, and
 // always fills b entirely: if Reader fails it ends the program in a way that
-// cannot be recovered from. It does not allocate, and b may be on the stack.
+// cannot be recovered from. It does not allocate, and b may be on the stack. (In FIPS
+// mode CTR_DRBG allocates: the standard library does so for every AES key.)
 func Read(b []byte) (n int, err error) {
 	if len(b) == 0 {
 		return 0, nil

@@ -37,6 +37,7 @@ type RNG struct {
 	aux      *es.Auxiliary
 	ownAux   bool // made by New
 	log      logger
+	shared   bool         // it is the default generator; set before use
 	warn     func(string) // tells of a first read that waits long; set before use
 	fips     fipsPolicy
 	mech     atomic.Pointer[mechanism] // of every instance

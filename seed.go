@@ -3,8 +3,10 @@ package lrng
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 
+	"github.com/lrng-go/lrng/internal/clock"
 	"github.com/lrng-go/lrng/internal/selftest"
 	"github.com/lrng-go/lrng/seeding"
 )
@@ -81,6 +83,9 @@ func (r *RNG) wait(ctx context.Context, level seeding.Level) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		if r.shared && r.worker.Load() == running {
+			r.spin(level)
+		}
 		w := &waiter{level: level, reached: make(chan struct{})}
 		r.mu.Lock()
 		if r.closed {
@@ -117,6 +122,21 @@ func (r *RNG) wait(ctx context.Context, level seeding.Level) error {
 		r.mu.Lock()
 		delete(r.waiters, w)
 		r.mu.Unlock()
+	}
+}
+
+// spin waits for the level, for some milliseconds at most, without a channel. A channel
+// that a goroutine in a testing/synctest bubble makes cannot be closed by a worker
+// outside of it, and the first seed of the default generator may be under way there.
+// In a bubble the time is that of the year 2000.
+func (r *RNG) spin(level seeding.Level) {
+	if time.Now().Year() > 2000 {
+		return
+	}
+	for end := clock.Monotonic() + 50*time.Millisecond; clock.Monotonic() < end; runtime.Gosched() {
+		if r.currentLevel() >= level || r.worker.Load() != running {
+			return
+		}
 	}
 }
 
