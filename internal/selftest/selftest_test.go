@@ -35,12 +35,30 @@ func TestPass(t *testing.T) {
 }
 
 func TestIsAnswer(t *testing.T) {
-	want := bytes.Clone(testABC.want)
+	want := testABC.Answer()
 	if !IsAnswer(want) || !IsAnswer(want[:16]) {
 		t.Error("a known answer is not recognised")
 	}
 	if IsAnswer(want[:15]) || IsAnswer(want[1:]) || IsAnswer(nil) || IsAnswer(changed(want)) {
 		t.Error("something else is taken for a known answer")
+	}
+}
+
+// All digits count, in both places.
+func TestSame(t *testing.T) {
+	const digits = "0123456789abcdef" + "fedcba9876543210"
+	b := []byte{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0xfe, 0xdc, 0xba, 0x98, 0x76, 0x54, 0x32, 0x10}
+	if !same(b, digits) || !same(b[:3], digits) {
+		t.Error("equal bytes differ")
+	}
+	for i := range b {
+		for bit := range 8 {
+			b[i] ^= 1 << bit
+			if same(b, digits) {
+				t.Errorf("bit %d of byte %d does not count", bit, i)
+			}
+			b[i] ^= 1 << bit
+		}
 	}
 }
 
