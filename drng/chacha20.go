@@ -9,8 +9,10 @@ import (
 	"github.com/lrng-go/lrng/internal/zero"
 )
 
-// Limits of [ChaCha20].
+// Name and limits of [ChaCha20].
 const (
+	chacha20Name = "ChaCha20"
+
 	// SP 800-90A Rev. 1, Tables 2 and 3: at most 2¹⁹ bits a request. LRNG asks
 	// for 2¹² bytes at a time; the output of a request does not depend on it.
 	chacha20MaxRequest = 1 << 16
@@ -74,7 +76,7 @@ func NewChaCha20() *ChaCha20 {
 // Info describes the mechanism.
 func (*ChaCha20) Info() Info {
 	return Info{
-		Name:             "ChaCha20",
+		Name:             chacha20Name,
 		SecurityStrength: 256,
 		MaxRequest:       chacha20MaxRequest,
 		ReseedInterval:   chacha20ReseedInterval,
@@ -87,6 +89,14 @@ func (*ChaCha20) Info() Info {
 // and returns an error without. In later calls an empty seed adds nothing, and
 // the requests since the last seed are counted on.
 func (c *ChaCha20) Seed(seed, additional []byte) error {
+	if err := ready(chacha20Name, c.seeded); err != nil {
+		return err
+	}
+	return c.seed(seed, additional)
+}
+
+// seed is Seed without the self-test.
+func (c *ChaCha20) seed(seed, additional []byte) error {
 	if !c.seeded {
 		if len(seed) == 0 {
 			return errors.New("drng: ChaCha20: empty seed")
@@ -132,6 +142,9 @@ func (c *ChaCha20) Generate(out, additional []byte) error {
 
 // check returns the error of a request for n bytes, or nil.
 func (c *ChaCha20) check(n int) error {
+	if err := failed(chacha20Name); err != nil {
+		return err
+	}
 	switch {
 	case !c.seeded:
 		return fmt.Errorf("%w: ChaCha20", ErrNotSeeded)

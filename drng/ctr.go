@@ -2,7 +2,6 @@ package drng
 
 import (
 	"crypto/subtle"
-	"errors"
 	"fmt"
 
 	"github.com/lrng-go/lrng/internal/fips"
@@ -150,6 +149,14 @@ func (c *CTR) Info() Info { return c.info }
 // or additional of a length that the variant does not take is an error, and leaves
 // c as it was; nothing is ever cut off.
 func (c *CTR) Seed(seed, additional []byte) error {
+	if err := ready(c.info.Name, c.reseedCounter != 0); err != nil {
+		return err
+	}
+	return c.seed(seed, additional)
+}
+
+// seed is Seed without the self-test.
+func (c *CTR) seed(seed, additional []byte) error {
 	if err := c.checkSeed(uint64(len(seed)), uint64(len(additional))); err != nil {
 		return err
 	}
@@ -233,9 +240,6 @@ func (CTR) GoString() string { return "drng.CTR" }
 
 // checkSeed checks the lengths, in bytes, of what Seed got.
 func (c *CTR) checkSeed(seed, additional uint64) error {
-	if c.keySize == 0 {
-		return errors.New("drng: CTR: not made by NewCTR")
-	}
 	if c.noDF {
 		// Table 3: the entropy input has exactly seedlen bits.
 		if n := uint64(c.seedlen()); seed != n {
@@ -266,6 +270,9 @@ func (c *CTR) checkSeed(seed, additional uint64) error {
 // checkGenerate checks a request for out bytes: Section 9.3.1, Steps 1, 2 and 4,
 // and Step 1 of the generate algorithm.
 func (c *CTR) checkGenerate(out int, additional uint64) error {
+	if err := failed(c.info.Name); err != nil {
+		return err
+	}
 	switch {
 	case c.reseedCounter == 0:
 		return fmt.Errorf("%w: %s", ErrNotSeeded, c.info.Name)

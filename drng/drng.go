@@ -7,6 +7,14 @@
 // own, and for tests with known answers.
 //
 // Lengths are in bytes, security strengths in bits.
+//
+// # Self-tests
+//
+// Each mechanism here has a known-answer test (SP 800-90A Rev. 1, Section 11.3). The
+// first Seed of the mechanism in a process runs it, which takes 5 to 120 µs (Zen 4),
+// and package lrng repeats it. If a self-test fails, of whatever algorithm of this
+// module, then Seed and Generate of all mechanisms here return an error for as long as
+// the process lives. It wraps lrng.ErrSelfTest.
 package drng
 
 import "errors"
@@ -19,19 +27,21 @@ import "errors"
 //  1. A DRNG is not safe for concurrent use. Who holds it locks it.
 //  2. Info always returns the same value.
 //  3. The first Seed instantiates (Section 9.1), later ones reseed (Section 9.2)
-//     and keep what the state held: a bad seed cannot lower its entropy. With
-//     an error the state is unchanged.
+//     and keep what the state held: a bad seed cannot lower its entropy. Lengths
+//     that Info excludes are an error. With an error the state is unchanged.
 //  4. Generate before Seed or after Clear returns an error that wraps
 //     [ErrNotSeeded]; for more than Info().MaxRequest bytes, one that wraps
 //     [ErrRequestTooLarge]; after Info().ReseedInterval requests since the last
-//     Seed, one that wraps [ErrReseedRequired]. With any error out is cleared
-//     and the state is unchanged.
+//     Seed, one that wraps [ErrReseedRequired]. For additional input of more than
+//     Info().MaxAdditional, if that is not 0, it returns an error, too. With any
+//     error out is cleared and the state is unchanged.
 //  5. When Generate returns, the state does not allow to compute what was
 //     returned (backtracking resistance, Section 8.8).
 //  6. Generate overwrites out; what was in it does not matter. Out and
 //     additional may be the same memory. Neither is kept.
-//  7. Generate and Seed of an instantiated generator do not allocate. (CTR in FIPS
-//     140-3 mode does, since the standard library allocates every AES key.)
+//  7. Generate and Seed of an instantiated generator do not allocate, unless
+//     crypto/fips140 is enabled. (In that mode CTR does, since the standard library
+//     allocates every AES key.)
 //  8. Clear wipes the state (Section 9.4). It may be called twice. Seed may be
 //     called after it, and instantiates anew.
 type DRNG interface {

@@ -119,6 +119,14 @@ func (h *Hash) Info() Info { return h.info }
 // times. Additional is the personalization string or the additional input.
 // Too short or too long a seed or additional is an error, and leaves h as it was.
 func (h *Hash) Seed(seed, additional []byte) error {
+	if err := ready(h.info.Name, h.reseedCounter != 0); err != nil {
+		return err
+	}
+	return h.seed(seed, additional)
+}
+
+// seed is Seed without the self-test.
+func (h *Hash) seed(seed, additional []byte) error {
 	if err := hashCheckSeed(h.info.Name, uint64(len(seed)), uint64(len(additional)), h.reseedCounter != 0); err != nil {
 		return err
 	}
@@ -291,6 +299,9 @@ func hashCheckSeed(name string, seed, additional uint64, instantiated bool) erro
 // and 4, and Step 1 of the generate algorithm. A reseedCounter of 0 says that
 // there is no state.
 func hashCheckGenerate(name string, out int, additional, maxAdditional, reseedCounter uint64) error {
+	if err := failed(name); err != nil {
+		return err
+	}
 	switch {
 	case reseedCounter == 0:
 		return fmt.Errorf("%w: %s", ErrNotSeeded, name)

@@ -13,6 +13,9 @@ func TestHashRules(t *testing.T) {
 		crypto.SHA256, crypto.SHA384, crypto.SHA512, crypto.SHA512_256,
 		crypto.SHA3_256, crypto.SHA3_384, crypto.SHA3_512,
 	} {
+		if testing.Short() && h != crypto.SHA256 && h != crypto.SHA3_512 {
+			continue
+		}
 		t.Run("Hash_DRBG "+h.String(), func(t *testing.T) {
 			drngtest.Run(t, func() (drng.DRNG, error) { return drng.NewHash(h) })
 		})

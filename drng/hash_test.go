@@ -87,6 +87,9 @@ func TestHashInfo(t *testing.T) {
 			ReseedInterval:   281474976710656,
 			Approved:         i != 0,
 		}
+		if i == 0 {
+			want.MaxAdditional = 84
+		}
 		if got := m.new().Info(); got != want {
 			t.Errorf("got %+v\nwant %+v", got, want)
 		}

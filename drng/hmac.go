@@ -73,6 +73,14 @@ func (h *HMAC) Info() Info { return h.info }
 // times. Additional is the personalization string or the additional input.
 // Too short or too long a seed or additional is an error, and leaves h as it was.
 func (h *HMAC) Seed(seed, additional []byte) error {
+	if err := ready(h.info.Name, h.reseedCounter != 0); err != nil {
+		return err
+	}
+	return h.seed(seed, additional)
+}
+
+// seed is Seed without the self-test.
+func (h *HMAC) seed(seed, additional []byte) error {
 	if err := hashCheckSeed(h.info.Name, uint64(len(seed)), uint64(len(additional)), h.reseedCounter != 0); err != nil {
 		return err
 	}

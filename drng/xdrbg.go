@@ -81,6 +81,14 @@ func (*XDRBG) Info() Info {
 // times. Additional is α. An empty seed and an α of more than 84 bytes are
 // errors, and leave x as it was.
 func (x *XDRBG) Seed(seed, additional []byte) error {
+	if err := ready(xdrbgName, x.reseedCounter != 0); err != nil {
+		return err
+	}
+	return x.seed(seed, additional)
+}
+
+// seed is Seed without the self-test.
+func (x *XDRBG) seed(seed, additional []byte) error {
 	if len(seed) == 0 {
 		return errors.New("drng: " + xdrbgName + ": empty seed")
 	}
