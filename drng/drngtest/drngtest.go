@@ -4,6 +4,7 @@ package drngtest
 
 import (
 	"bytes"
+	"crypto/fips140"
 	"errors"
 	"slices"
 	"testing"
@@ -20,9 +21,11 @@ import (
 //
 //	drngtest.Run(t, func() drng.DRNG { return drng.NewChaCha20() })
 //
-// Seeds have the first of these lengths that the first Seed accepts: 64, 48, 40,
-// 32, 128 bytes. So CTR_DRBG without derivation function, which takes seeds of
-// one length, is tested with that. Additional input has 32 bytes.
+// Seeds have Info().SeedSize bytes, and seeds of other lengths must be refused. If it
+// is 0, they have 64 bytes, or 128 if the first Seed does not accept 64, and longer
+// ones must be accepted. Additional input has 32 bytes, or Info().MaxAdditional if
+// that is less and not 0. One byte more than MaxAdditional must be refused; if it is 0,
+// long ones must be accepted.
 //
 // From outside it cannot be seen whether a generator is used by one goroutine
 // at a time (rule 1), resists backtracking (rule 5) or wipes its state (rule 8):
@@ -31,7 +34,7 @@ import (
 // are skipped. An implementation tests such things itself.
 //
 // Run counts allocations, so it must not be called from a parallel test. Under
-// the race detector that check is skipped.
+// the race detector, and in FIPS 140-3 mode (see rule 7), that check is skipped.
 func Run[F func() drng.DRNG | func() (drng.DRNG, error)](t *testing.T, newDRNG F) {
 	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) {
@@ -74,11 +77,14 @@ var checks = []check{
 	{"rule3/reseed keeps state", checkReseedKeepsState},
 	{"rule3/first seed refused", checkFirstSeedRefused},
 	{"rule3/reseed refused", checkReseedRefused},
+	{"rule3/seed length", checkSeedLength},
+	{"rule3/additional length", checkSeedAdditionalLength},
 	{"rule4/not seeded", checkNotSeeded},
 	{"rule4/cleared", checkCleared},
 	{"rule4/request limit", checkRequestLimit},
 	{"rule4/reseed interval", checkReseedInterval},
 	{"rule4/additional refused", checkAdditionalRefused},
+	{"rule4/additional length", checkAdditionalLength},
 	{"rule5/no repetition", checkNoRepetition},
 	{"rule6/overwrites", checkOverwrites},
 	{"rule6/stays inside", checkStaysInside},
@@ -94,30 +100,40 @@ var checks = []check{
 	{"interface/no output", checkNoOutput},
 }
 
-// seedLengths are tried in this order.
-var seedLengths = []int{64, 48, 40, 32, 128}
+// seedLengths are tried in this order, if Info does not tell the length.
+var seedLengths = []int{64, 128}
 
 const (
-	additionalLength = 32
-	outputLength     = 32
+	maxAdditionalLength = 32
+	outputLength        = 32
 
 	// Limits that are not reached if they are higher.
-	maxInterval = 1 << 16
-	maxRequest  = 1 << 24
+	maxInterval   = 1 << 16
+	maxRequest    = 1 << 24
+	maxAdditional = 1 << 24
 )
 
 // A suite is what a check works with.
 type suite struct {
 	tb
-	newDRNG    func() (drng.DRNG, error)
-	seedLength int
+	newDRNG          func() (drng.DRNG, error)
+	seedLength       int
+	additionalLength int
 }
 
 func newSuite(t tb, newDRNG func() (drng.DRNG, error)) *suite {
 	t.Helper()
-	s := &suite{tb: t, newDRNG: newDRNG}
+	s := &suite{tb: t, newDRNG: newDRNG, additionalLength: maxAdditionalLength}
+	info := s.fresh().Info()
+	if info.MaxAdditional > 0 {
+		s.additionalLength = min(s.additionalLength, info.MaxAdditional)
+	}
+	lengths := seedLengths
+	if info.SeedSize > 0 {
+		lengths = []int{info.SeedSize}
+	}
 	var errs []error
-	for _, n := range seedLengths {
+	for _, n := range lengths {
 		err := s.fresh().Seed(pattern(n, 0), nil)
 		if err == nil {
 			s.seedLength = n
@@ -125,7 +141,7 @@ func newSuite(t tb, newDRNG func() (drng.DRNG, error)) *suite {
 		}
 		errs = append(errs, err)
 	}
-	t.Fatalf("rule 3: the first Seed accepts none of the lengths %d: %v", seedLengths, errors.Join(errs...))
+	t.Fatalf("rule 3: the first Seed accepts none of the lengths %d: %v", lengths, errors.Join(errs...))
 	return nil
 }
 
@@ -311,6 +327,9 @@ func checkInfo(s *suite) {
 	if info.ReseedInterval == 0 {
 		s.Fatalf("rule 2: Info.ReseedInterval is 0 requests")
 	}
+	if info.SeedSize < 0 || info.MaxAdditional < 0 {
+		s.Fatalf("rule 2: Info.SeedSize is %d bytes, Info.MaxAdditional %d", info.SeedSize, info.MaxAdditional)
+	}
 	if info.Approved {
 		// SP 800-90A Rev. 1, Section 8.4 and Tables 2 and 3.
 		if !slices.Contains([]int{112, 128, 192, 256}, info.SecurityStrength) {
@@ -334,11 +353,11 @@ func (g *generator) steps(from, to int) []byte {
 		p := make([]byte, n)
 		switch {
 		case i%5 == 4:
-			g.reseed(g.seed(byte(i)), pattern(i%additionalLength, byte(i)))
+			g.reseed(g.seed(byte(i)), pattern(i%g.additionalLength, byte(i)))
 		case i%2 == 0:
 			g.fill(p, nil)
 		default:
-			g.fill(p, pattern(1+i%additionalLength, byte(i)))
+			g.fill(p, pattern(1+i%g.additionalLength, byte(i)))
 		}
 		out = append(out, p...)
 	}
@@ -347,7 +366,7 @@ func (g *generator) steps(from, to int) []byte {
 
 func checkDeterministic(s *suite) {
 	const steps = 40
-	additional := pattern(additionalLength, 1)
+	additional := pattern(s.additionalLength, 1)
 	a := s.start(s.seed(0), additional).steps(0, steps)
 	b := s.start(s.seed(0), additional).steps(0, steps)
 	if !bytes.Equal(a, b) {
@@ -378,7 +397,7 @@ func checkIndependent(s *suite) {
 // checkSeedBits is the check of T2 in the threats of lrng: a seed that is
 // written to the wrong place or cut off.
 func checkSeedBits(s *suite) {
-	seed, additional := s.seed(0), pattern(additionalLength, 1)
+	seed, additional := s.seed(0), pattern(s.additionalLength, 1)
 	seen := map[string]bool{string(s.start(seed, nil).read(outputLength)): true}
 	output := func() []byte { return s.start(seed, additional).read(outputLength) }
 	s.mustDiffer(additional, "rule 3: additional of the first Seed", seen, output)
@@ -387,7 +406,7 @@ func checkSeedBits(s *suite) {
 }
 
 func checkReseedBits(s *suite) {
-	seed, additional := s.seed(1), pattern(additionalLength, 1)
+	seed, additional := s.seed(1), pattern(s.additionalLength, 1)
 	seen := map[string]bool{
 		string(s.start(s.seed(0), nil).read(outputLength)): true,
 	}
@@ -446,13 +465,68 @@ func checkReseedRefused(s *suite) {
 	})
 }
 
+// longSeeds are lengths that a mechanism accepts whose Info().SeedSize is 0.
+var longSeeds = []int{129, 1000, 1 << 16}
+
+func checkSeedLength(s *suite) {
+	if s.fresh().Info().SeedSize == 0 {
+		for _, n := range longSeeds {
+			s.start(pattern(n, 3), nil).reseed(pattern(n, 4), nil)
+		}
+		return
+	}
+	for _, n := range []int{s.seedLength - 1, s.seedLength + 1, 2 * s.seedLength} {
+		s.mustRefuseSeed(pattern(n, 3), nil, "rule 3: a seed not of the length Info().SeedSize")
+	}
+}
+
+func checkSeedAdditionalLength(s *suite) {
+	n := s.maxAdditional()
+	s.start(s.seed(0), pattern(n, 3)).reseed(s.seed(1), pattern(n, 4))
+	if s.fresh().Info().MaxAdditional == 0 {
+		return
+	}
+	for _, n := range []int{n + 1, n + 2, 2*n + 1} {
+		s.mustRefuseSeed(s.seed(0), pattern(n, 3), "rule 3: additional of Seed longer than Info().MaxAdditional")
+	}
+}
+
+// maxAdditional returns the greatest length of additional input that is accepted, or
+// one that all mechanisms without a limit accept.
+func (s *suite) maxAdditional() int {
+	s.Helper()
+	n := s.fresh().Info().MaxAdditional
+	if n > maxAdditional {
+		s.Skipf("MaxAdditional is %d bytes: too much to try", n)
+	}
+	if n == 0 {
+		n = longAdditional[len(longAdditional)-1]
+	}
+	return n
+}
+
+// mustRefuseSeed holds that the first Seed and a later one fail, and change nothing.
+func (s *suite) mustRefuseSeed(seed, additional []byte, rule string) {
+	s.Helper()
+	d, g := s.fresh(), s.start(s.seed(0), nil)
+	if d.Seed(seed, additional) == nil {
+		s.Fatalf("%s: the first Seed(%d bytes, %d bytes) succeeded", rule, len(seed), len(additional))
+	}
+	s.mustRefuse(d, outputLength, nil, drng.ErrNotSeeded, rule)
+	s.mustMatch(s.startWith(d, s.seed(0), nil), s.start(s.seed(0), nil), rule)
+	if g.Seed(seed, additional) == nil {
+		s.Fatalf("%s: a later Seed(%d bytes, %d bytes) succeeded", rule, len(seed), len(additional))
+	}
+	s.mustMatch(g, s.start(s.seed(0), nil), rule)
+}
+
 // mustNotBeSeeded holds that d behaves as one without a seed, and is as good as
 // new when it gets one.
 func (s *suite) mustNotBeSeeded(d drng.DRNG, rule string) {
 	s.Helper()
 	for _, n := range []int{0, 1, outputLength, 300} {
 		s.mustRefuse(d, n, nil, drng.ErrNotSeeded, rule)
-		s.mustRefuse(d, n, pattern(additionalLength, 1), drng.ErrNotSeeded, rule)
+		s.mustRefuse(d, n, pattern(s.additionalLength, 1), drng.ErrNotSeeded, rule)
 	}
 	s.mustMatch(s.startWith(d, s.seed(0), nil), s.start(s.seed(0), nil), rule+", then seeded")
 }
@@ -477,7 +551,7 @@ func checkRequestLimit(s *suite) {
 	const rule = "rule 4: more than MaxRequest"
 	for _, n := range []int{limit + 1, limit + 2, 2*limit + 1} {
 		s.mustRefuse(g.DRNG, n, nil, drng.ErrRequestTooLarge, rule)
-		s.mustRefuse(g.DRNG, n, pattern(additionalLength, 1), drng.ErrRequestTooLarge, rule)
+		s.mustRefuse(g.DRNG, n, pattern(s.additionalLength, 1), drng.ErrRequestTooLarge, rule)
 	}
 	s.mustMatch(g, twin, rule+": state changed")
 	g.fill(make([]byte, limit), nil)
@@ -498,7 +572,7 @@ func checkReseedInterval(s *suite) {
 		}
 		for range 2 {
 			s.mustRefuse(g.DRNG, n, nil, drng.ErrReseedRequired, rule)
-			s.mustRefuse(g.DRNG, n, pattern(additionalLength, 1), drng.ErrReseedRequired, rule)
+			s.mustRefuse(g.DRNG, n, pattern(s.additionalLength, 1), drng.ErrReseedRequired, rule)
 			s.mustRefuse(g.DRNG, 0, nil, drng.ErrReseedRequired, rule)
 		}
 		g.reseed(s.seed(round), nil)
@@ -519,6 +593,20 @@ func checkAdditionalRefused(s *suite) {
 		s.mustBeClear(out, rule)
 		s.mustMatch(g, twin, rule)
 	}
+}
+
+func checkAdditionalLength(s *suite) {
+	longest := s.maxAdditional()
+	g, twin := s.start(s.seed(0), nil), s.start(s.seed(0), nil)
+	n := min(outputLength, g.info.MaxRequest)
+	if g.info.MaxAdditional != 0 {
+		const rule = "rule 4: additional longer than Info().MaxAdditional"
+		for _, k := range []int{longest + 1, longest + 2, 2*longest + 1} {
+			s.mustRefuse(g.DRNG, n, pattern(k, 1), nil, rule)
+		}
+		s.mustMatch(g, twin, rule+": state changed")
+	}
+	g.fill(make([]byte, n), pattern(longest, 1))
 }
 
 // checkNoRepetition finds generators that stand still or go in circles. All
@@ -572,10 +660,10 @@ func checkStaysInside(s *suite) {
 
 func checkSameMemory(s *suite) {
 	for _, v := range []struct{ out, additional int }{
-		{additionalLength, additionalLength},
-		{additionalLength / 2, additionalLength},
-		{1, additionalLength},
-		{300, additionalLength},
+		{s.additionalLength, s.additionalLength},
+		{s.additionalLength / 2, s.additionalLength},
+		{1, s.additionalLength},
+		{300, s.additionalLength},
 		{300, 1},
 	} {
 		g, twin := s.start(s.seed(0), nil), s.start(s.seed(0), nil)
@@ -594,13 +682,13 @@ func checkSameMemory(s *suite) {
 }
 
 func checkReadsOnly(s *suite) {
-	seed, additional := s.seed(0), pattern(additionalLength, 1)
+	seed, additional := s.seed(0), pattern(s.additionalLength, 1)
 	same := func(when string) {
 		s.Helper()
 		if !bytes.Equal(seed, s.seed(0)) {
 			s.Fatalf("rule 6: %s modifies seed", when)
 		}
-		if !bytes.Equal(additional, pattern(additionalLength, 1)) {
+		if !bytes.Equal(additional, pattern(s.additionalLength, 1)) {
 			s.Fatalf("rule 6: %s modifies additional", when)
 		}
 	}
@@ -613,7 +701,7 @@ func checkReadsOnly(s *suite) {
 }
 
 func checkKeepsNothing(s *suite) {
-	mem := make([]byte, max(s.seedLength, additionalLength))
+	mem := make([]byte, max(s.seedLength, s.additionalLength))
 	spoil := func() {
 		for i := range mem {
 			mem[i] ^= 0xff
@@ -627,14 +715,14 @@ func checkKeepsNothing(s *suite) {
 	twin := s.start(s.seed(0), nil)
 	s.mustMatch(g, twin, rule)
 
-	g.reseed(s.seed(1), use(pattern(additionalLength, 1)))
+	g.reseed(s.seed(1), use(pattern(s.additionalLength, 1)))
 	spoil()
-	twin.reseed(s.seed(1), pattern(additionalLength, 1))
+	twin.reseed(s.seed(1), pattern(s.additionalLength, 1))
 	s.mustMatch(g, twin, rule)
 
-	g.fill(nil, use(pattern(additionalLength, 1)))
+	g.fill(nil, use(pattern(s.additionalLength, 1)))
 	spoil()
-	twin.fill(nil, pattern(additionalLength, 1))
+	twin.fill(nil, pattern(s.additionalLength, 1))
 	s.mustMatch(g, twin, rule)
 
 	g.fill(mem[:1], nil)
@@ -643,11 +731,22 @@ func checkKeepsNothing(s *suite) {
 	s.mustMatch(g, twin, rule)
 }
 
+// notCounted returns when allocations are not counted, if that is now, or "".
+func notCounted() string {
+	switch {
+	case raceDetector:
+		return "under the race detector"
+	case fips140.Enabled():
+		return "in FIPS 140-3 mode"
+	}
+	return ""
+}
+
 // mustNotAllocate counts what f allocates.
 func (s *suite) mustNotAllocate(what string, f func()) {
 	s.Helper()
-	if raceDetector {
-		s.Skipf("allocations are not counted under the race detector")
+	if why := notCounted(); why != "" {
+		s.Skipf("allocations are not counted %s", why)
 	}
 	if n := testing.AllocsPerRun(100, f); n != 0 {
 		s.Fatalf("rule 7: %s allocates %v times", what, n)
@@ -656,7 +755,7 @@ func (s *suite) mustNotAllocate(what string, f func()) {
 
 func checkGenerateAllocs(s *suite) {
 	g := s.start(s.seed(0), nil)
-	additional := pattern(additionalLength, 1)
+	additional := pattern(s.additionalLength, 1)
 	for _, n := range []int{0, 1, outputLength, 300, 4096} {
 		out := make([]byte, min(n, g.info.MaxRequest))
 		s.mustNotAllocate("Generate", func() { g.fill(out, nil) })
@@ -666,7 +765,7 @@ func checkGenerateAllocs(s *suite) {
 
 func checkSeedAllocs(s *suite) {
 	g := s.start(s.seed(0), nil)
-	seed, additional := s.seed(1), pattern(additionalLength, 1)
+	seed, additional := s.seed(1), pattern(s.additionalLength, 1)
 	s.mustNotAllocate("a later Seed", func() { g.reseed(seed, nil) })
 	s.mustNotAllocate("a later Seed with additional", func() { g.reseed(seed, additional) })
 }
@@ -684,7 +783,7 @@ func checkClear(s *suite) {
 }
 
 func checkSeedAfterClear(s *suite) {
-	g := s.start(s.seed(1), pattern(additionalLength, 1))
+	g := s.start(s.seed(1), pattern(s.additionalLength, 1))
 	g.steps(0, 12)
 	g.Clear()
 	got := s.startWith(g.DRNG, s.seed(0), nil).steps(0, 12)
@@ -694,7 +793,7 @@ func checkSeedAfterClear(s *suite) {
 }
 
 func checkAdditional(s *suite) {
-	additional := pattern(additionalLength, 1)
+	additional := pattern(s.additionalLength, 1)
 	output := func(additional []byte) []byte {
 		g := s.start(s.seed(0), nil)
 		g.fill(make([]byte, 1), additional)

@@ -20,8 +20,9 @@ import (
 // A toy keeps every rule. It is a hash in a loop and no more: each output block
 // and the next key are hashes of the key with a tag.
 type toy struct {
-	maxRequest int
-	interval   uint64
+	maxRequest    int
+	interval      uint64
+	maxAdditional int // 0: no limit
 
 	h      hash.Hash
 	key    [sha256.Size]byte
@@ -33,10 +34,15 @@ type toy struct {
 
 const toyMaxAdditional = 200
 
-func newToy() *toy { return &toy{maxRequest: 5000, interval: 500, h: sha256.New()} }
+func newToy() *toy {
+	return &toy{maxRequest: 5000, interval: 500, maxAdditional: toyMaxAdditional, h: sha256.New()}
+}
 
 func (d *toy) Info() drng.Info {
-	return drng.Info{Name: "toy", SecurityStrength: 256, MaxRequest: d.maxRequest, ReseedInterval: d.interval}
+	return drng.Info{
+		Name: "toy", SecurityStrength: 256, MaxRequest: d.maxRequest, ReseedInterval: d.interval,
+		MaxAdditional: d.maxAdditional,
+	}
 }
 
 // hash is H(key ‖ n ‖ parts, each with its length).
@@ -57,7 +63,7 @@ func (d *toy) write64(n uint64) {
 }
 
 func (d *toy) Seed(seed, additional []byte) error {
-	if len(seed) < 32 || len(additional) > toyMaxAdditional {
+	if len(seed) < 32 || d.tooLong(additional) {
 		return errors.New("toy: bad length")
 	}
 	copy(d.key[:], d.hash(1<<63, seed, additional))
@@ -65,13 +71,17 @@ func (d *toy) Seed(seed, additional []byte) error {
 	return nil
 }
 
-func (d *toy) check(n, additional int) error {
+func (d *toy) tooLong(additional []byte) bool {
+	return d.maxAdditional != 0 && len(additional) > d.maxAdditional
+}
+
+func (d *toy) check(n int, additional []byte) error {
 	switch {
 	case !d.seeded:
 		return fmt.Errorf("toy: %w", drng.ErrNotSeeded)
 	case n > d.maxRequest:
 		return fmt.Errorf("toy: %w", drng.ErrRequestTooLarge)
-	case additional > toyMaxAdditional:
+	case d.tooLong(additional):
 		return errors.New("toy: additional too long")
 	case d.used >= d.interval:
 		return fmt.Errorf("toy: %w", drng.ErrReseedRequired)
@@ -80,7 +90,7 @@ func (d *toy) check(n, additional int) error {
 }
 
 func (d *toy) Generate(out, additional []byte) error {
-	if err := d.check(len(out), len(additional)); err != nil {
+	if err := d.check(len(out), additional); err != nil {
 		clear(out)
 		return err
 	}
@@ -169,6 +179,8 @@ var mutants = []struct {
 	{"no strength", "rule2/Info", withInfo(func(i *drng.Info) { i.SecurityStrength = 0 })},
 	{"no requests", "rule2/Info", withInfo(func(i *drng.Info) { i.MaxRequest = 0 })},
 	{"no reseed interval", "rule2/Info", withInfo(func(i *drng.Info) { i.ReseedInterval = 0 })},
+	{"negative length of seeds", "rule2/Info", withInfo(func(i *drng.Info) { i.SeedSize = -1 })},
+	{"negative length of additional", "rule2/Info", withInfo(func(i *drng.Info) { i.MaxAdditional = -1 })},
 	{"approved, odd strength", "rule2/Info", withInfo(func(i *drng.Info) { i.Approved, i.SecurityStrength = true, 255 })},
 	{"approved, long requests", "rule2/Info", withInfo(func(i *drng.Info) { i.Approved, i.MaxRequest = true, 1<<16+1 })},
 	{"approved, long interval", "rule2/Info", withInfo(func(i *drng.Info) { i.Approved, i.ReseedInterval = true, 1<<48+1 })},
@@ -285,6 +297,39 @@ var mutants = []struct {
 				m.key[0] ^= 1
 			}
 			return m.toy.Seed(seed, additional)
+		}
+	}},
+	{"takes seeds of other lengths", "rule3/seed length", withInfo(func(i *drng.Info) { i.SeedSize = 64 })},
+	{"takes shorter seeds", "rule3/seed length", oneSeedLength(func(n int) bool { return n <= 64 })},
+	{"takes longer seeds", "rule3/seed length", oneSeedLength(func(n int) bool { return n >= 64 })},
+	{"takes another seed at first", "rule3/seed length", func(m *mutant) {
+		oneSeedLength(func(n int) bool { return n == 64 || n == 65 && !m.seeded })(m)
+	}},
+	{"takes another seed later", "rule3/seed length", func(m *mutant) {
+		oneSeedLength(func(n int) bool { return n == 64 || n == 65 && m.seeded })(m)
+	}},
+	{"cleared by a seed of another length", "rule3/seed length", func(m *mutant) {
+		oneSeedLength(func(n int) bool {
+			if n != 64 {
+				clear(m.key[:])
+			}
+			return n == 64
+		})(m)
+	}},
+	{"does not take long seeds", "rule3/seed length", func(m *mutant) {
+		m.seed = func(seed, additional []byte) error {
+			if len(seed) >= 1<<16 {
+				return errors.New("toy: seed too long")
+			}
+			return m.toy.Seed(seed, additional)
+		}
+	}},
+	{"takes one byte less than MaxAdditional", "rule3/additional length", withInfo(func(i *drng.Info) { i.MaxAdditional++ })},
+	{"takes one byte more than MaxAdditional", "rule3/additional length", withInfo(func(i *drng.Info) { i.MaxAdditional-- })},
+	{"does not take long personalization", "rule3/additional length", withInfo(func(i *drng.Info) { i.MaxAdditional = 0 })},
+	{"cuts long personalization off", "rule3/additional length", func(m *mutant) {
+		m.seed = func(seed, additional []byte) error {
+			return m.toy.Seed(seed, additional[:min(len(additional), toyMaxAdditional)])
 		}
 	}},
 
@@ -406,6 +451,36 @@ var mutants = []struct {
 			return m.toy.Generate(out, additional)
 		}
 	}},
+	{"cuts long additional off", "rule4/additional length", func(m *mutant) {
+		m.generate = func(out, additional []byte) error {
+			return m.toy.Generate(out, additional[:min(len(additional), toyMaxAdditional)])
+		}
+	}},
+	{"out left as it was with additional above the limit", "rule4/additional length", func(m *mutant) {
+		m.generate = func(out, additional []byte) error {
+			if len(additional) == toyMaxAdditional+1 {
+				return errors.New("toy: additional too long")
+			}
+			return m.toy.Generate(out, additional)
+		}
+	}},
+	{"state changed by additional above the limit", "rule4/additional length", func(m *mutant) {
+		m.generate = func(out, additional []byte) error {
+			if len(additional) == toyMaxAdditional+1 {
+				m.key[0]++
+			}
+			return m.toy.Generate(out, additional)
+		}
+	}},
+	{"does not take MaxAdditional", "rule4/additional length", func(m *mutant) {
+		m.generate = func(out, additional []byte) error {
+			if len(additional) == toyMaxAdditional {
+				clear(out)
+				return errors.New("toy: additional too long")
+			}
+			return m.toy.Generate(out, additional)
+		}
+	}},
 
 	{"state never changes", "rule5/no repetition", func(m *mutant) {
 		m.generate = func(out, additional []byte) error {
@@ -474,7 +549,7 @@ var mutants = []struct {
 	}},
 	{"writes in front of additional is read", "rule6/same memory", func(m *mutant) {
 		m.generate = func(out, additional []byte) error {
-			if m.check(len(out), len(additional)) == nil {
+			if m.check(len(out), additional) == nil {
 				clear(out)
 			}
 			return m.toy.Generate(out, additional)
@@ -643,6 +718,20 @@ var mutants = []struct {
 	}},
 }
 
+// oneSeedLength makes a mutant that says that its seeds have 64 bytes, and takes those
+// whose length ok admits.
+func oneSeedLength(ok func(n int) bool) func(*mutant) {
+	return func(m *mutant) {
+		withInfo(func(i *drng.Info) { i.SeedSize = 64 })(m)
+		m.seed = func(seed, additional []byte) error {
+			if !ok(len(seed)) {
+				return errors.New("toy: bad length")
+			}
+			return m.toy.Seed(seed, additional)
+		}
+	}
+}
+
 // keepAdditional makes a mutant that keeps a reference to additional.
 func keepAdditional(generate bool) func(*mutant) {
 	return func(m *mutant) {
@@ -705,8 +794,8 @@ func TestFindsMistakes(t *testing.T) {
 			if i < 0 {
 				t.Fatalf("there is no check %q", m.check)
 			}
-			if raceDetector && strings.HasPrefix(m.check, "rule7/") {
-				t.Skip("allocations are not counted under the race detector")
+			if why := notCounted(); why != "" && strings.HasPrefix(m.check, "rule7/") {
+				t.Skip("allocations are not counted " + why)
 			}
 			r := record(checks[i].run, func() (drng.DRNG, error) {
 				d := &mutant{toy: newToy()}
@@ -755,10 +844,20 @@ func TestAcceptsGoodOnes(t *testing.T) {
 			return d
 		})
 	})
+	for _, n := range []int{0, 1, 20, 1 << 14} {
+		t.Run(fmt.Sprintf("additional of at most %d bytes", n), func(t *testing.T) {
+			Run(t, func() drng.DRNG {
+				d := newToy()
+				d.maxAdditional = n
+				return d
+			})
+		})
+	}
 	for _, n := range []int{32, 40, 48, 128} {
 		t.Run(fmt.Sprintf("seed of %d bytes", n), func(t *testing.T) {
 			Run(t, func() drng.DRNG {
 				d := &mutant{toy: newToy()}
+				withInfo(func(i *drng.Info) { i.SeedSize = n })(d)
 				d.seed = func(seed, additional []byte) error {
 					if len(seed) != n {
 						return errors.New("toy: bad length")
@@ -775,6 +874,7 @@ func TestSkipsWhatCannotBeReached(t *testing.T) {
 	newDRNG := func() (drng.DRNG, error) {
 		d := newToy()
 		d.maxRequest, d.interval = maxRequest+1, maxInterval+1
+		d.maxAdditional = maxAdditional + 1
 		return d, nil
 	}
 	for _, c := range checks {
@@ -783,7 +883,8 @@ func TestSkipsWhatCannotBeReached(t *testing.T) {
 			t.Errorf("%s: %s", c.name, r.failed)
 		}
 		want := c.name == "rule4/request limit" || c.name == "rule4/reseed interval" ||
-			raceDetector && strings.HasPrefix(c.name, "rule7/")
+			strings.HasSuffix(c.name, "/additional length") ||
+			notCounted() != "" && strings.HasPrefix(c.name, "rule7/")
 		if got := r.skipped != ""; got != want {
 			t.Errorf("%s: skipped is %v (%s)", c.name, got, r.skipped)
 		}
@@ -803,7 +904,7 @@ func TestConstructorErrors(t *testing.T) {
 			d := &mutant{toy: newToy()}
 			d.seed = func(seed, _ []byte) error { return fmt.Errorf("not %d bytes", len(seed)) }
 			return d, nil
-		}, "not 40 bytes"},
+		}, "not 128 bytes"},
 	} {
 		if r := record(checkInfo, v.new); !strings.Contains(r.failed, v.want) {
 			t.Errorf("%s: message %q does not contain %q", v.name, r.failed, v.want)
