@@ -12,13 +12,32 @@ package conditioner
 
 import (
 	"crypto/sha256"
-	"crypto/sha3"
 	"crypto/sha512"
+	"fmt"
 	"hash"
+
+	"github.com/lrng-go/lrng/internal/selftest"
 )
 
 // A Conditioner is a vetted conditioning component: an approved hash function,
 // unkeyed (SP 800-90B, Section 3.1.5.1.1).
+//
+// The rules for implementations; a test of the example program customdrng checks
+// them:
+//
+//  1. The methods may be called concurrently. Name and Width always return the same
+//     value, and Name is not empty.
+//  2. Width is a multiple of 8, and 8 times the Size of the states. Package lrng uses
+//     widths of 256 to 512 bits.
+//  3. New returns a new state each time. What is done to one has no effect on others.
+//  4. A digest depends on the bytes written since New or Reset and on nothing else:
+//     not on the state, nor on how the bytes were divided.
+//  5. Write takes all of its argument, without error, and neither modifies nor keeps it.
+//  6. Sum appends Size bytes to its argument and leaves the state as it was: more can
+//     be written afterwards.
+//  7. Reset makes a state as good as new. If it does not wipe, then writing BlockSize
+//     zeros in two parts does: see the security of the conditioners here.
+//  8. Write, Reset, and Sum into a slice with room do not allocate.
 type Conditioner interface {
 	// Name is the name of the function, as "SHA-512".
 	Name() string
@@ -38,6 +57,11 @@ type Conditioner interface {
 // A state is made to be used again: Write, Reset, and Sum into a slice with
 // room for the result do not allocate.
 //
+// Each has a method SelfTest() error, too, for the sake of those who use it: it runs
+// the known-answer test of the function if it has not passed before in this process.
+// Once a self-test of any algorithm of this module has failed in the process, it
+// returns an error that wraps lrng.ErrSelfTest. New does not fail.
+//
 // # Security
 //
 // Reset does not wipe: the state of a SHA-2 function keeps up to a block of the
@@ -45,12 +69,12 @@ type Conditioner interface {
 // one byte and the rest, between two calls of Reset. What Sum leaves on the
 // stack, where it finishes a copy of the state, cannot be wiped from here.
 var (
-	SHA256   Conditioner = &function{"SHA-256", 256, sha256.New}
-	SHA384   Conditioner = &function{"SHA-384", 384, sha512.New384}
-	SHA512   Conditioner = &function{"SHA-512", 512, sha512.New}
-	SHA3_256 Conditioner = &function{"SHA3-256", 256, func() hash.Hash { return sha3.New256() }}
-	SHA3_384 Conditioner = &function{"SHA3-384", 384, func() hash.Hash { return sha3.New384() }}
-	SHA3_512 Conditioner = &function{"SHA3-512", 512, func() hash.Hash { return sha3.New512() }}
+	SHA256   Conditioner = &function{"SHA-256", 256, sha256.New, testSHA256}
+	SHA384   Conditioner = &function{"SHA-384", 384, sha512.New384, testSHA384}
+	SHA512   Conditioner = &function{"SHA-512", 512, sha512.New, testSHA512}
+	SHA3_256 Conditioner = &function{"SHA3-256", 256, newSHA3_256, testSHA3_256}
+	SHA3_384 Conditioner = &function{"SHA3-384", 384, newSHA3_384, testSHA3_384}
+	SHA3_512 Conditioner = &function{"SHA3-512", 512, newSHA3_512, testSHA3_512}
 )
 
 // A function is an approved hash function of the standard library.
@@ -63,9 +87,18 @@ type function struct {
 	width int
 
 	digest func() hash.Hash
+	test   *selftest.Test
 }
 
 func (f *function) Name() string   { return f.name }
 func (f *function) New() hash.Hash { return f.digest() }
 func (f *function) Width() int     { return f.width }
 func (f *function) String() string { return f.name }
+
+// SelfTest runs the known-answer test unless it has passed before.
+func (f *function) SelfTest() error {
+	if err := f.test.Once(); err != nil {
+		return fmt.Errorf("conditioner: %s: %w", f.name, err)
+	}
+	return nil
+}
