@@ -54,7 +54,7 @@ var selfTests = []*selftest.Test{
 		}),
 
 	// Differences of time stamps: the same again, constant growth, two in turn, none.
-	selftest.New("stuck",
+	selftest.New("stuck test",
 		"05"+"05"+"07"+"09"+"0b"+"0e"+"14"+"1e"+"32"+"1e"+"32"+"64"+"00"+"07",
 		"00"+"01"+"00"+"01"+"01"+"00"+"00"+"00"+"00"+"01"+"01"+"00"+"01"+"00",
 		func(input []byte) ([]byte, error) {
@@ -69,7 +69,7 @@ var selfTests = []*selftest.Test{
 	// Stuck samples from 1500 on, 91 of them, and from 3100 on, 181. The start-up
 	// ends with sample 1023, and with the second window after the first alarm; the
 	// second one becomes permanent.
-	selftest.New("start-up",
+	selftest.New("start-up test",
 		"05dc"+"005b"+"0c1c"+"00b5",
 		"03ff"+"01"+"00"+"0635"+"00"+"01"+"0bff"+"01"+"00"+"0c75"+"00"+"01"+"0ccf"+"00"+"02",
 		startUps),

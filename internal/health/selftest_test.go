@@ -2,9 +2,9 @@ package health
 
 import (
 	"bytes"
-	"encoding/hex"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/lrng-go/lrng/internal/selftest"
@@ -20,7 +20,7 @@ func TestSelfTests(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if want := []string{"RCT", "APT", "stuck", "start-up"}; !slices.Equal(got, want) {
+	if want := []string{"RCT", "APT", "stuck test", "start-up test"}; !slices.Equal(got, want) {
 		t.Errorf("there are self-tests %q, want %q", got, want)
 	}
 	if err := SelfTest(); err != nil {
@@ -31,8 +31,8 @@ func TestSelfTests(t *testing.T) {
 // The answers from the words of the standard, SP 800-90B, Section 4.4, and those of
 // jitterentropy, on all samples at once.
 func TestSelfTestAnswers(t *testing.T) {
-	samples := func(input string) (x []byte) {
-		for p := range slices.Chunk(mustDecode(t, input), 2) {
+	samples := func(name string) (x []byte) {
+		for p := range slices.Chunk(selfTestOf(t, name).Input(), 2) {
 			x = append(x, bytes.Repeat(p[:1], int(p[1]))...)
 		}
 		return x
@@ -58,7 +58,7 @@ func TestSelfTestAnswers(t *testing.T) {
 
 	// 4.4.1: how often the symbol occurs in a row, up to here. C = 1 + ⌈30/(1/3)⌉
 	// and 1 + ⌈60/(1/3)⌉.
-	x := samples(hex.EncodeToString(selfTestOf(t, "RCT").Input()))
+	x := samples("RCT")
 	verdicts := make([]Result, len(x))
 	for i := range x {
 		n := 0
@@ -72,7 +72,7 @@ func TestSelfTestAnswers(t *testing.T) {
 	// 4.4.2: how often the first symbol of the window occurs in it, up to here. Only
 	// where it occurs the count can rise. The cut-offs are those of the tables of
 	// jitterentropy for an oversampling rate of 3.
-	x = samples(hex.EncodeToString(selfTestOf(t, "APT").Input()))
+	x = samples("APT")
 	verdicts = make([]Result, len(x))
 	for i := range x {
 		window := x[i/512*512 : i+1]
@@ -83,19 +83,19 @@ func TestSelfTestAnswers(t *testing.T) {
 	want["APT"] = answer(verdicts)
 
 	// The derivatives, computed anew for each.
-	d := append([]byte{0, 0}, selfTestOf(t, "stuck").Input()...)
+	d := append([]byte{0, 0}, selfTestOf(t, "stuck test").Input()...)
 	abs := func(a, b int) int { return max(a-b, b-a) }
 	for i := 2; i < len(d); i++ {
 		first := int(d[i])
 		second := abs(first, int(d[i-1]))
 		third := abs(second, abs(int(d[i-1]), int(d[i-2])))
-		want["stuck"] = append(want["stuck"], flag(first*second*third == 0))
+		want["stuck test"] = append(want["stuck test"], flag(first*second*third == 0))
 	}
 
 	// 1024 samples after the start, or after the window in which the last bad one
 	// was. A run of stuck samples counts the one before it.
 	event := func(i int, ready bool, r Result) {
-		want["start-up"] = append(want["start-up"], byte(i>>8), byte(i), flag(ready), byte(r))
+		want["start-up test"] = append(want["start-up test"], byte(i>>8), byte(i), flag(ready), byte(r))
 	}
 	event(1024-1, true, Pass)
 	event(1500-1+90, false, Intermittent)
@@ -121,15 +121,6 @@ func selfTestOf(t *testing.T, name string) *selftest.Test {
 	return nil
 }
 
-func mustDecode(t *testing.T, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
 // A fault in any of them is noticed, and stays.
 func TestSelfTestFaults(t *testing.T) {
 	if name, _ := faults.Injected(); name != "" {
@@ -151,7 +142,7 @@ func TestSelfTestFaults(t *testing.T) {
 
 func BenchmarkSelfTest(b *testing.B) {
 	for _, test := range selftest.All() {
-		b.Run("test="+test.Name(), func(b *testing.B) {
+		b.Run("test="+strings.ReplaceAll(test.Name(), " ", "_"), func(b *testing.B) {
 			for b.Loop() {
 				if err := test.Run(); err != nil {
 					b.Fatal(err)
