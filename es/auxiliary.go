@@ -68,6 +68,7 @@ type Auxiliary struct {
 	width   int       // of their digests, in bits
 	digests [2][maxBlock / 8]byte
 	scratch [32]byte
+	test    func() error // the self-test of the hash
 
 	credit atomic.Int64 // entropy in the pool, in bits; at most width
 
@@ -85,6 +86,7 @@ func NewAuxiliary(c AuxiliaryConfig) *Auxiliary {
 	}
 	a.oversampling = c.Oversampling
 	a.state, a.output, a.width, a.err = poolHash("AuxiliaryConfig.Conditioner", c.Conditioner)
+	a.test = selfTestOf(c.Conditioner)
 	if a.err == nil {
 		a.start()
 	}
@@ -208,6 +210,9 @@ func (a *Auxiliary) GetEntropy(ctx context.Context, p []byte, bits int) (credit 
 		return 0, err
 	}
 	defer a.release()
+	if err := runSelfTests("auxiliary", a.test); err != nil {
+		return 0, err
+	}
 	for n := 0; n < len(p); {
 		if err := ctx.Err(); err != nil {
 			zero.Bytes(p[:n])
@@ -264,7 +269,7 @@ func (a *Auxiliary) SetConditioner(c conditioner.Conditioner) error {
 	o := a.output.Sum(a.digests[1][:0])
 	a.forget(a.state)
 	a.forget(a.output)
-	a.state, a.output, a.width = state, output, width
+	a.state, a.output, a.width, a.test = state, output, width, selfTestOf(c)
 	a.start(s, o)
 	a.credit.Store(min(a.credit.Load(), int64(width)))
 	return nil

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 
+	"github.com/lrng-go/lrng/conditioner"
 	"github.com/lrng-go/lrng/internal/hwrand"
 	"github.com/lrng-go/lrng/internal/zero"
 )
@@ -191,12 +192,19 @@ func (s *CPU) GetNoise(p []byte) (n int, err error) {
 }
 
 // ready returns the error of every call that needs the generator, if it can
-// never have any.
+// never have any, or if a self-test has failed. The first call runs those of what the
+// source uses.
 func (s *CPU) ready() error {
 	if s.invalid != nil {
 		return s.invalid
 	}
-	return s.missing
+	if s.missing != nil {
+		return s.missing
+	}
+	if s.kind == hwrand.DRBG {
+		return runSelfTests("cpu", cpuSelfTest.Once, selfTestOf(conditioner.SHA512))
+	}
+	return runSelfTests("cpu", cpuSelfTest.Once)
 }
 
 // read returns the next word of the generator, untested.

@@ -10,6 +10,13 @@
 // lying or failing, but cannot raise it above what its [Info] admits.
 //
 // Lengths are in bytes, entropy is in bits.
+//
+// # Self-tests
+//
+// Before its first delivery each source here runs the known-answer tests of what it
+// uses: its health tests, its clock, its hash function. If a self-test fails, of
+// whatever algorithm of this module, then GetEntropy of all sources here returns an
+// error that wraps lrng.ErrSelfTest for as long as the process lives.
 package es
 
 import (

@@ -121,8 +121,9 @@ const (
 type Jitter struct {
 	rate    rate
 	osr     int
-	invalid error // what is wrong with the configuration
-	width   int   // of a digest, in bits
+	invalid error        // what is wrong with the configuration
+	width   int          // of a digest, in bits
+	test    func() error // the self-test of the conditioner
 
 	// down says that the last attempt ended with an error that the next will end
 	// with, too, unless the machine changes.
@@ -172,6 +173,7 @@ func newJitter(c JitterConfig, now func() uint64, elapsed func() time.Duration) 
 	if j.state, j.width, j.invalid = jitterHash(c.Conditioner); j.invalid != nil {
 		return j
 	}
+	j.test = selfTestOf(c.Conditioner)
 	j.noise, j.invalid = jitter.New(jitter.Config{OSR: j.osr, Memory: size, Now: now})
 	return j
 }
@@ -246,8 +248,8 @@ func (j *Jitter) HealthTest(ctx context.Context) error {
 // A sample takes about 0.7 µs (Zen 4); until the last one other calls wait. Before
 // the first the clock is tested, if it was not before.
 func (j *Jitter) GetNoise(p []byte) (n int, err error) {
-	if j.invalid != nil {
-		return 0, j.invalid
+	if err := j.ready(); err != nil {
+		return 0, err
 	}
 	ctx := context.Background()
 	if err := j.lock.Lock(ctx); err != nil {
@@ -275,11 +277,20 @@ func (j *Jitter) String() string { return "es.Jitter" }
 // GoString returns the name of the type. The state is not printed.
 func (j *Jitter) GoString() string { return "es.Jitter" }
 
+// ready returns the error of every call if the configuration is not valid, or if a
+// self-test has failed. The first call runs those of what the source uses.
+func (j *Jitter) ready() error {
+	if j.invalid != nil {
+		return j.invalid
+	}
+	return runSelfTests("jitter", jitter.SelfTest, j.test)
+}
+
 // enter locks the source for a call that tests or delivers, or returns why it
 // cannot do that.
 func (j *Jitter) enter(ctx context.Context) error {
-	if j.invalid != nil {
-		return j.invalid
+	if err := j.ready(); err != nil {
+		return err
 	}
 	if err := j.lock.Lock(ctx); err != nil {
 		return fmt.Errorf("es: jitter: %w", err)

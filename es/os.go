@@ -147,6 +147,9 @@ func (s *OS) fill(ctx context.Context, p []byte) error {
 	if s.invalid != nil {
 		return s.invalid
 	}
+	if err := runSelfTests(osName, osSelfTest.Once); err != nil {
+		return err
+	}
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("es: %s: %w", osName, err)
 	}
