@@ -25,7 +25,8 @@ const (
 // Sources that share a boundary (see [es.Info]) are one source.
 var NTG1 = NewNTG1(NTG1Bits)
 
-// NewNTG1 returns the strategy NTG1 for another least entropy of each source, in bits.
+// NewNTG1 returns the strategy NTG1 for another least entropy of each source, in bits. The
+// sum of the credits is never less than the security strength.
 func NewNTG1(bits int) Strategy { return ntg1{bits} }
 
 type ntg1 struct{ bits int }
@@ -51,7 +52,7 @@ func (n ntg1) Level(credits []Credit, strength int, st Stage) Level {
 		}
 	}
 	if full >= ntg1Sources {
-		return FullySeeded
+		return level // by the sum, which matters where bits is less than half of the strength
 	}
 	return min(level, MinimallySeeded)
 }

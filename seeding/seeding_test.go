@@ -191,6 +191,13 @@ func TestNTG1(t *testing.T) {
 	if got := draft.Level(credits(220, 219), 256, seeding.Initial); got != seeding.MinimallySeeded {
 		t.Errorf("draft, 220 and 219: %v", got)
 	}
+	// A small least entropy of each is no way around the strength.
+	small := seeding.NewNTG1(16)
+	for sum, want := range map[int]seeding.Level{254: seeding.MinimallySeeded, 256: seeding.FullySeeded} {
+		if got := small.Level(credits(sum/2, sum/2), 256, seeding.Initial); got != want {
+			t.Errorf("16 bits each, %d in all: %v, want %v", sum, got, want)
+		}
+	}
 	if draft.Name() == seeding.NTG1.Name() {
 		t.Error("the draft has the name of the final version")
 	}
