@@ -619,6 +619,9 @@ func TestCPUHammered(t *testing.T) {
 			}
 		})
 	}
+	for words.Load() == 0 {
+		runtime.Gosched() // on a busy machine it takes a while
+	}
 	p := make([]byte, 32)
 	n := 5000
 	if testing.Short() {
@@ -631,9 +634,6 @@ func TestCPUHammered(t *testing.T) {
 	}
 	stop.Store(true)
 	wg.Wait()
-	if words.Load() == 0 {
-		t.Error("nobody disturbed")
-	}
 }
 
 func TestCPUAllocs(t *testing.T) {
