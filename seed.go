@@ -125,7 +125,7 @@ func (r *RNG) wait(ctx context.Context, level seeding.Level) error {
 	}
 }
 
-// spin waits for the level, for some milliseconds at most, without a channel. A channel
+// spin waits for the level without a channel, as long as a round may take. A channel
 // that a goroutine in a testing/synctest bubble makes cannot be closed by a worker
 // outside of it, and the first seed of the default generator may be under way there.
 // In a bubble the time is that of the year 2000.
@@ -133,7 +133,7 @@ func (r *RNG) spin(level seeding.Level) {
 	if time.Now().Year() > 2000 {
 		return
 	}
-	for end := clock.Monotonic() + 50*time.Millisecond; clock.Monotonic() < end; runtime.Gosched() {
+	for end := clock.Monotonic() + 2*sourceBudget; clock.Monotonic() < end; runtime.Gosched() {
 		if r.currentLevel() >= level || r.worker.Load() != running {
 			return
 		}
