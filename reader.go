@@ -82,7 +82,7 @@ func (r *RNG) reseedAndGenerate(ctx context.Context, b []byte, patient bool) err
 		return err
 	}
 	defer end()
-	if err := r.pool.Lock(ctx); err != nil {
+	if err := r.lockPool(ctx); err != nil {
 		return context.Cause(ctx)
 	}
 	r.testIfDue()
@@ -236,7 +236,7 @@ func (f *freshReader) read(ctx context.Context, b []byte, patient bool) (n int, 
 	defer a.clear()
 	for n < len(b) {
 		r.testIfDue()
-		if r.pool.Lock(ctx) != nil {
+		if r.lockPool(ctx) != nil {
 			return n, context.Cause(ctx)
 		}
 		k, err := f.next(ctx, a, b[n:], patient)
@@ -379,7 +379,7 @@ func (r *RNG) GetSeed(ctx context.Context, bits int) (seed []byte, credit int, e
 	buf := &seeding.Buffer{Strategy: r.cfg.Strategy.Name()}
 	defer func() { buf.Clear() }()
 	for buf.Credit() < bits {
-		if r.pool.Lock(ctx) != nil {
+		if r.lockPool(ctx) != nil {
 			return nil, 0, context.Cause(ctx)
 		}
 		news := r.newsCount()

@@ -128,15 +128,33 @@ func (r *RNG) wait(ctx context.Context, level seeding.Level) error {
 // spin waits for the level without a channel, as long as a round may take. A channel
 // that a goroutine in a testing/synctest bubble makes cannot be closed by a worker
 // outside of it, and the first seed of the default generator may be under way there.
-// In a bubble the time is that of the year 2000.
 func (r *RNG) spin(level seeding.Level) {
+	whileInBubble(func() bool { return r.currentLevel() < level && r.worker.Load() == running })
+}
+
+// lockPool locks the pool. In a bubble it does so without a channel, as spin.
+func (r *RNG) lockPool(ctx context.Context) error {
+	if r.shared {
+		locked := false
+		whileInBubble(func() bool {
+			locked = ctx.Err() == nil && r.pool.TryLock()
+			return !locked && ctx.Err() == nil
+		})
+		if locked {
+			return nil
+		}
+	}
+	return r.pool.Lock(ctx)
+}
+
+// whileInBubble waits as long as f wants it to, and as a round may take, in real time.
+// In a bubble the time is that of the year 2000; elsewhere it returns at once.
+func whileInBubble(f func() bool) {
 	if time.Now().Year() > 2000 {
 		return
 	}
-	for end := clock.Monotonic() + 2*sourceBudget; clock.Monotonic() < end; runtime.Gosched() {
-		if r.currentLevel() >= level || r.worker.Load() != running {
-			return
-		}
+	for end := clock.Monotonic() + 2*sourceBudget; f() && clock.Monotonic() < end; {
+		runtime.Gosched()
 	}
 }
 
@@ -245,7 +263,7 @@ func (r *RNG) work(ctx context.Context) (pause time.Duration, news uint64) {
 		if i < 0 {
 			return 0, 0
 		}
-		if r.pool.Lock(ctx) != nil {
+		if r.lockPool(ctx) != nil {
 			return 0, 0
 		}
 		news = r.newsCount()
@@ -433,7 +451,7 @@ func (r *RNG) collect(ctx context.Context, a *accumulator, want func() need) err
 		}
 		r.pool.Unlock()
 		r.nap(ctx, backoff(failed, longestNap), news)
-		if r.pool.Lock(ctx) != nil {
+		if r.lockPool(ctx) != nil {
 			return context.Cause(ctx)
 		}
 	}
@@ -504,7 +522,7 @@ func (r *RNG) Reseed(ctx context.Context) error {
 		if !seeded {
 			continue // it cannot output anything before it has a seed
 		}
-		if err := r.pool.Lock(ctx); err != nil {
+		if err := r.lockPool(ctx); err != nil {
 			return context.Cause(ctx)
 		}
 		if err := r.collect(ctx, r.acc, func() need { return r.needOfShard(i) }); err != nil {

@@ -66,7 +66,7 @@ func (r *RNG) SetDRNG(f func() (drng.DRNG, error)) error {
 		return err
 	}
 	defer end()
-	if r.pool.Lock(ctx) != nil {
+	if r.lockPool(ctx) != nil {
 		return context.Cause(ctx)
 	}
 	// The pool lock may change hands while the sources yield nothing, and shards
@@ -200,7 +200,7 @@ func (r *RNG) SetConditioner(c conditioner.Conditioner) error {
 		return err
 	}
 	defer end()
-	if r.pool.Lock(ctx) != nil {
+	if r.lockPool(ctx) != nil {
 		return context.Cause(ctx)
 	}
 	defer r.pool.Unlock()

@@ -66,6 +66,21 @@ func TestGivingUp(t *testing.T) {
 	})
 }
 
+func TestTryLock(t *testing.T) {
+	var l ctxsync.Lock
+	if !l.TryLock() {
+		t.Fatal("a free lock is refused")
+	}
+	if l.TryLock() {
+		t.Fatal("locked twice")
+	}
+	l.Unlock()
+	if err := l.Lock(t.Context()); err != nil || l.TryLock() {
+		t.Fatalf("%v, or locked twice", err)
+	}
+	l.Unlock()
+}
+
 func TestCancelledBefore(t *testing.T) {
 	var l ctxsync.Lock
 	ctx, cancel := context.WithCancel(t.Context())

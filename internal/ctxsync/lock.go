@@ -52,6 +52,17 @@ func (l *Lock) Lock(ctx context.Context) error {
 	}
 }
 
+// TryLock takes the lock if it is free, and reports whether it did.
+func (l *Lock) TryLock() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held {
+		return false
+	}
+	l.held = true
+	return true
+}
+
 // Unlock hands the lock to the one who has waited longest, or frees it. It must
 // be called by its holder.
 func (l *Lock) Unlock() {
