@@ -37,6 +37,10 @@ func TestFIPS(t *testing.T) {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestFIPS$", "-test.v")
 		cmd.Env = append(os.Environ(), "LRNG_TEST_FIPS="+mode, "GODEBUG=fips140="+mode)
 		out, err := cmd.CombinedOutput()
+		if err != nil && bytes.Contains(out, []byte("panic: fips140: FIPS 140-3 mode is incompatible")) {
+			t.Logf("%s: the Go Cryptographic Module is not for this build (with the tag purego, for instance)", mode)
+			continue
+		}
 		if err != nil || !bytes.Contains(out, []byte("--- PASS: TestFIPS")) {
 			t.Errorf("GODEBUG=fips140=%s: %v\n%s", mode, err, out)
 		}
