@@ -14,12 +14,12 @@ func TestOutput(t *testing.T) {
 		}
 	}
 	for _, pattern := range []string{
-		`(?m)^DRNG name: ChaCha20$`,
+		`(?m)^DRNG name: (?:ChaCha20|CTR_DRBG AES-256)$`, // the latter in FIPS mode
 		`(?m)^LRNG security strength in bits: 256$`,
 		`(?m)^LRNG fully seeded: true$`,
 		`(?m)^ Name: jitter$`,
 		`(?m)^ Name: cpu$`,
-		`(?m)^ Name: os\n Requested entropy: 256\n Credited entropy: 256\n Maximum entropy: \d+$`,
+		`(?m)^ Name: os\n Requested entropy: \d+\n Credited entropy: \d+\n Maximum entropy: \d+$`,
 		`(?m)^ Health: .+\n Time: .+$`,
 		`(?m)^32 bytes: +([0-9a-f]{64})$`,
 		`(?m)^A token: +([A-Z2-7]{26})$`,
