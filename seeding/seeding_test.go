@@ -84,7 +84,7 @@ func TestSum(t *testing.T) {
 	for _, tt := range []struct {
 		bits []int
 		want int
-	}{{nil, 0}, {[]int{1, 2, 3}, 6}, {[]int{-1, 5}, 5}, {[]int{math.MaxInt, math.MaxInt}, 1 << 30}} {
+	}{{nil, 0}, {[]int{1, 2, 3}, 6}, {[]int{-1, 5}, 5}, {[]int{math.MaxInt, math.MaxInt}, 1 << 29}} {
 		if got := seeding.Sum(credits(tt.bits...)); got != tt.want {
 			t.Errorf("%v: %d, want %d", tt.bits, got, tt.want)
 		}

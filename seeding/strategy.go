@@ -94,7 +94,7 @@ func levelOf(sum, full int) Level {
 // counts (SP 800-90C, Section 2.6). It neither wraps around nor counts what is
 // negative.
 func Sum(credits []Credit) int {
-	const most = 1 << 30
+	const most = 1 << 29 // twice as many fit into 32 bits
 	sum := 0
 	for _, c := range independent(credits) {
 		sum = min(most, sum+min(most, max(0, c.Bits)))
