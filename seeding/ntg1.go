@@ -59,7 +59,7 @@ func (n ntg1) Level(credits []Credit, strength int, st Stage) Level {
 
 func (n ntg1) Explain(credits []Credit, strength int, st Stage) string {
 	if st != Initial {
-		return explainSum("NTG.1", Sum(credits), strength)
+		return explainSum("NTG.1", Sum(credits), strength, st)
 	}
 	var parts []string
 	full := 0
@@ -67,7 +67,7 @@ func (n ntg1) Explain(credits []Credit, strength int, st Stage) string {
 		if c.Source.MaxEntropy == 0 && c.Bits == 0 {
 			continue // it never counts
 		}
-		parts = append(parts, fmt.Sprintf("%s %d/%d", c.Source.Name, c.Bits, n.bits))
+		parts = append(parts, fmt.Sprintf("%s %d/%d", c.Source.Name, max(0, c.Bits), n.bits))
 		if c.Bits >= n.bits {
 			full++
 		}
@@ -76,11 +76,16 @@ func (n ntg1) Explain(credits []Credit, strength int, st Stage) string {
 		parts = []string{"no source"}
 	}
 	verdict := "NTG.1: " + strings.Join(parts, ", ")
+	sum := Sum(credits)
 	switch missing := ntg1Sources - full; {
 	case missing > 1:
 		verdict += fmt.Sprintf(": %d more sources needed", missing)
 	case missing == 1:
 		verdict += ": one more source needed"
+	case sum < strength:
+		verdict += fmt.Sprintf(": %d more bits needed in all", strength-sum)
+	default:
+		return verdict
 	}
-	return verdict
+	return verdict + explainNext(sum, st)
 }

@@ -3,7 +3,8 @@ package seeding
 // Margins of SP 800-90C and of ESDM's reading of it, in bits.
 const (
 	// firstSeedMargin: an instantiation takes 3/2 of the security strength, 384 bits
-	// for 256 (SP 800-90C, Section 2.6; SP 800-90A, Section 8.6.7).
+	// for 256 (SP 800-90C, Section 2.6; SP 800-90A, Section 8.6.7). ESDM adds 128 to
+	// smaller strengths, too.
 	firstSeedMargin = 128
 
 	// fullEntropyMargin: what goes into a conditioning component beyond what comes out
@@ -16,7 +17,7 @@ const (
 )
 
 // Oversample is the strategy for SP 800-90C. A first seed takes s + 128 bits, where s
-// is the security strength, of which each source is asked for all; a reseed takes s; a
+// is the security strength (or 3/2 of it, if that is more), of which each source is asked for all; a reseed takes s; a
 // reseed for prediction resistance takes s + 64, after which s bits are output.
 // Conditioning components take in 64 bits more than they are credited with, and must
 // be at least 384 bits wide: a generator with a narrower conditioner is refused.
@@ -31,7 +32,7 @@ func (oversample) Name() string { return "SP 800-90C oversampling" }
 func (oversample) Request(strength int, st Stage) int {
 	switch st {
 	case Initial:
-		return strength + firstSeedMargin
+		return max(strength+firstSeedMargin, strength*3/2)
 	case PredictionResistance:
 		return strength + fullEntropyMargin
 	}
@@ -43,7 +44,7 @@ func (o oversample) Level(credits []Credit, strength int, st Stage) Level {
 }
 
 func (o oversample) Explain(credits []Credit, strength int, st Stage) string {
-	return explainSum(o.Name(), Sum(credits), o.Request(strength, st))
+	return explainSum(o.Name(), Sum(credits), o.Request(strength, st), st)
 }
 
 func (oversample) Conditioning() (margin, width int) { return fullEntropyMargin, oversampleWidth }

@@ -281,7 +281,7 @@ func TestExplain(t *testing.T) {
 			t.Errorf("%s: %q, want %q", tt.s.Name(), got, tt.want)
 		}
 	}
-	if got := seeding.NTG1.(seeding.Explainer).Explain(nil, 256, seeding.Initial); got != "NTG.1: no source: 2 more sources needed" {
+	if got := seeding.NTG1.(seeding.Explainer).Explain(nil, 256, seeding.Initial); got != "NTG.1: no source: 2 more sources needed, 32 to initially seeded" {
 		t.Errorf("nothing: %q", got)
 	}
 	c[1].Bits = 260

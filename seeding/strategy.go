@@ -65,16 +65,28 @@ func (defaultStrategy) Level(credits []Credit, strength int, _ Stage) Level {
 	return levelOf(Sum(credits), strength)
 }
 
-func (defaultStrategy) Explain(credits []Credit, strength int, _ Stage) string {
-	return explainSum("default", Sum(credits), strength)
+func (defaultStrategy) Explain(credits []Credit, strength int, st Stage) string {
+	return explainSum("default", Sum(credits), strength, st)
 }
 
 // explainSum says how far a sum of bits is from being full.
-func explainSum(name string, sum, full int) string {
+func explainSum(name string, sum, full int, st Stage) string {
 	if sum >= full {
 		return fmt.Sprintf("%s: %d/%d bits", name, sum, full)
 	}
-	return fmt.Sprintf("%s: %d/%d bits: %d more needed", name, sum, full, full-sum)
+	return fmt.Sprintf("%s: %d/%d bits: %d more needed%s", name, sum, full, full-sum, explainNext(sum, st))
+}
+
+// explainNext says how far a sum of bits is from the next of the lower levels, which
+// matter before the first seed only.
+func explainNext(sum int, st Stage) string {
+	switch {
+	case st != Initial || sum >= minimalBits:
+		return ""
+	case sum >= initialBits:
+		return fmt.Sprintf(", %d to %v", minimalBits-sum, MinimallySeeded)
+	}
+	return fmt.Sprintf(", %d to %v", initialBits-sum, InitiallySeeded)
 }
 
 // levelOf returns the level of a sum of bits, where full bits make it full.
