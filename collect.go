@@ -227,11 +227,16 @@ func (r *RNG) shareCredit(answers []answer) {
 			if a.info.Boundary == "" || a.info.Boundary != b.info.Boundary {
 				continue
 			}
+			less := i
 			if answers[i].credit > answers[j].credit {
-				answers[j].credit = 0
-			} else {
-				answers[i].credit = 0
+				less = j
 			}
+			s := r.sources[less]
+			s.mu.Lock()
+			s.status.Credited = 0
+			s.status.TotalCredited -= uint64(answers[less].credit)
+			s.mu.Unlock()
+			answers[less].credit = 0
 		}
 	}
 }

@@ -378,6 +378,7 @@ func (r *RNG) GetSeed(ctx context.Context, bits int) (seed []byte, credit int, e
 	defer end()
 	buf := &seeding.Buffer{Strategy: r.cfg.Strategy.Name()}
 	defer func() { buf.Clear() }()
+	chosen := make(map[string]string) // the source that counts for a shared boundary
 	for buf.Credit() < bits {
 		if r.lockPool(ctx) != nil {
 			return nil, 0, context.Cause(ctx)
@@ -386,9 +387,18 @@ func (r *RNG) GetSeed(ctx context.Context, bits int) (seed []byte, credit int, e
 		before := buf.Credit()
 		enough := func(c []seeding.Credit) bool { return before+seeding.Sum(c) >= bits }
 		r.round(ctx, min(bits-before, maxRequestBits), enough, func(i, credit int, data []byte) {
+			info := r.sources[i].info
+			if credit > 0 && info.Boundary != "" {
+				if chosen[info.Boundary] == "" {
+					chosen[info.Boundary] = info.Name
+				}
+				if chosen[info.Boundary] != info.Name {
+					credit = 0
+				}
+			}
 			if credit > 0 {
 				buf.Entries = append(buf.Entries, seeding.Entry{
-					Name:   r.sources[i].info.Name,
+					Name:   info.Name,
 					Credit: credit,
 					Data:   append(make([]byte, 0, len(data)), data...),
 				})

@@ -290,7 +290,6 @@ func (r *RNG) step(ctx context.Context, i int) (progress bool) {
 	}
 	w := r.needOfShard(i)
 	level, progress := r.gather(ctx, r.acc, w)
-	r.stats.entropy.Store(int64(seeding.Sum(r.acc.credits)))
 	if ctx.Err() != nil {
 		return progress
 	}
@@ -346,10 +345,14 @@ func (r *RNG) gather(ctx context.Context, a *accumulator, w need) (level seeding
 	a.shorten(r.conditioner(), margin)
 	r.stats.rounds.Add(1)
 	level = r.strategy.Level(a.credits, r.strength(), st)
-	if level >= seeding.FullySeeded && !enough(a.credits) {
-		level = seeding.MinimallySeeded
+	if a == r.acc {
+		r.stats.entropy.Store(int64(seeding.Sum(a.credits)))
 	}
 	verdict := r.strategy.explain(a.credits, r.strength(), st)
+	if level >= seeding.FullySeeded && !enough(a.credits) {
+		level = seeding.MinimallySeeded
+		verdict += fmt.Sprintf("; %d bits are not enough for this purpose, which takes full entropy", seeding.Sum(a.credits))
+	}
 	r.mu.Lock()
 	r.verdict = verdict
 	r.mu.Unlock()

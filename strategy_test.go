@@ -10,6 +10,7 @@ import (
 
 	"github.com/lrng-go/lrng"
 	"github.com/lrng-go/lrng/conditioner"
+	"github.com/lrng-go/lrng/drng"
 	"github.com/lrng-go/lrng/es"
 	"github.com/lrng-go/lrng/es/estest"
 	"github.com/lrng-go/lrng/seeding"
@@ -262,6 +263,58 @@ func TestFairQueue(t *testing.T) {
 			if got, want := <-ends, time.Duration(11+i)*100*time.Millisecond; got != want {
 				t.Errorf("caller %d was done after %v, want %v", i, got, want)
 			}
+		}
+	})
+}
+
+// One source of a boundary counts for a whole seed that is given away, also when
+// another one is better in a later round; and the status shows what was granted.
+func TestSharedBoundaryOverRounds(t *testing.T) {
+	a := estest.New(es.Info{Name: "a", MaxEntropy: 512, Boundary: "x", Health: true}, estest.OK(300), estest.OK(200), estest.OK(10).Times(2), estest.OK(200))
+	b := estest.New(es.Info{Name: "b", MaxEntropy: 512, Boundary: "x", Health: true}, estest.OK(0), estest.OK(10), estest.OK(200).Times(2), estest.OK(10))
+	r := newRNG(t, one(a, b))
+	mustRead(t, r, 8)
+	seed, credit, err := r.GetSeed(t.Context(), 384)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var buf seeding.Buffer
+	if err := buf.UnmarshalBinary(seed); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range buf.Entries {
+		if e.Name != "a" {
+			t.Errorf("%d bits of %s", e.Credit, e.Name)
+		}
+	}
+	if credit != 384 || buf.Credit() != credit {
+		t.Errorf("credit %d, in the buffer %d", credit, buf.Credit())
+	}
+	if st := r.Status(); st.Sources[0].Credited != 174 && st.Sources[0].Credited != 184 || st.Sources[1].Credited != 0 {
+		t.Errorf("credited in the last round: %d and %d", st.Sources[0].Credited, st.Sources[1].Credited)
+	}
+}
+
+// Entropy that a forced reseed has gathered is shown, whoever gathered it; and a verdict
+// does not call complete what a mechanism with seeds of full entropy refuses.
+func TestStatusOfUnfinishedSeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := fake("a", estest.OK(256).Times(3), estest.Error(errDead))
+		c := one(src)
+		c.DRNG = func() (drng.DRNG, error) { return drng.NewCTR(drng.CTRConfig{NoDF: true}) }
+		r := newRNG(t, c)
+		mustRead(t, r, 8)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := r.Reseed(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		st := r.Status()
+		if st.Entropy != 256 {
+			t.Errorf("%d bits gathered, want 256", st.Entropy)
+		}
+		if !strings.Contains(st.Verdict, "256 bits are not enough for this purpose") {
+			t.Errorf("verdict %q", st.Verdict)
 		}
 	})
 }
