@@ -140,6 +140,7 @@ func (e *nilError) Error() string { return *e.text }
 
 // The text of an error is the source's own code.
 func TestSourceErrorThatPanics(t *testing.T) {
+	outsideFIPS(t)
 	for name, bad := range map[string]error{
 		"nil *es.HealthError": (*es.HealthError)(nil),
 		"panicking Error":     &nilError{},
@@ -170,6 +171,7 @@ func TestSourceErrorThatPanics(t *testing.T) {
 // A mechanism that takes seeds of 384 bits does not come into use if meanwhile the
 // hash has become one of 256.
 func TestSwitchDuringSwitch(t *testing.T) {
+	outsideFIPS(t)
 	synctest.Test(t, func(t *testing.T) {
 		var v valve
 		v.flows.Store(true)
@@ -210,6 +212,7 @@ func TestSwitchDuringSwitch(t *testing.T) {
 // A collection that was begun for one mechanism and ends under a stronger one brings
 // what that needs.
 func TestReseedFollowsSwitch(t *testing.T) {
+	outsideFIPS(t)
 	weaker := ctr(drng.CTRConfig{KeyBits: 128})
 	t.Run("before each request", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -262,6 +265,7 @@ func TestReseedFollowsSwitch(t *testing.T) {
 // A switch that gives a seed to shard 0, which has lost its own meanwhile, serves those
 // who wait for one.
 func TestSwitchWakesWaiters(t *testing.T) {
+	outsideFIPS(t)
 	synctest.Test(t, func(t *testing.T) {
 		var once atomic.Bool // one request of 256 bits is answered, that of the switch
 		seeded := false
@@ -304,6 +308,7 @@ func TestSwitchWakesWaiters(t *testing.T) {
 
 // Entropy that is announced while a round is under way ends the pause after it.
 func TestAnnouncementDuringFailingRound(t *testing.T) {
+	outsideFIPS(t)
 	synctest.Test(t, func(t *testing.T) {
 		var r *RNG
 		var add atomic.Bool
@@ -338,6 +343,7 @@ func TestAnnouncementDuringFailingRound(t *testing.T) {
 
 // The self-tests are repeated every ten minutes, whatever the generator is used for.
 func TestPeriodicTestsForEveryUse(t *testing.T) {
+	outsideFIPS(t)
 	for name, use := range map[string]func(*RNG, []byte) (int, error){
 		"reseed before each request": (*RNG).Read,
 		"prediction resistance":      func(r *RNG, b []byte) (int, error) { return r.PredictionResistant().Read(b) },
@@ -365,6 +371,7 @@ func TestPeriodicTestsForEveryUse(t *testing.T) {
 
 // Requests that come while the tests run do not have them run once more.
 func TestTestsOncePerInterval(t *testing.T) {
+	outsideFIPS(t)
 	r := white(t, Config{})
 	if _, err := r.Read(make([]byte, 8)); err != nil {
 		t.Fatal(err)
@@ -395,6 +402,7 @@ func TestTestsOncePerInterval(t *testing.T) {
 // After a failed self-test nothing comes out that was collected before, and all state
 // is wiped even if the logger takes its time (T19, Z1).
 func TestNothingAfterSelfTestFailure(t *testing.T) {
+	outsideFIPS(t)
 	t.Run("collection", func(t *testing.T) {
 		if alone(t) {
 			synctest.Test(t, nothingCollected)
@@ -531,6 +539,7 @@ func closeDuringFailure(t *testing.T) {
 // The first output of every instance is compared with the known answers, however it
 // came into use (T19).
 func TestKnownAnswerInEveryInstance(t *testing.T) {
+	outsideFIPS(t)
 	answer := selftest.All()[0].Answer()
 	if len(answer) < 16 {
 		t.Fatalf("the answer has %d bytes", len(answer))
@@ -574,6 +583,7 @@ func TestKnownAnswerInEveryInstance(t *testing.T) {
 
 // A mechanism that panics is one that fails.
 func TestForeignPanicLeavesNoLock(t *testing.T) {
+	outsideFIPS(t)
 	for name, use := range map[string]func(*RNG) error{
 		"request":               func(r *RNG) error { _, err := r.Read(make([]byte, 8)); return err },
 		"reseed":                func(r *RNG) error { return r.Reseed(context.Background()) },
@@ -618,6 +628,7 @@ func TestForeignPanicLeavesNoLock(t *testing.T) {
 
 // A strategy that panics makes no level.
 func TestStrategyThatPanics(t *testing.T) {
+	outsideFIPS(t)
 	var broken atomic.Bool
 	r, err := New(Config{Shards: 1, OutputBuffer: -1, Sources: []es.Source{&countSource{}}, Strategy: levelSpy{seeding.Default, func([]seeding.Credit) {
 		if broken.Load() {
@@ -658,6 +669,7 @@ func TestStrategyThatPanics(t *testing.T) {
 
 // Two instances with one state would give the same output, and race.
 func TestSameInstanceIsRefused(t *testing.T) {
+	outsideFIPS(t)
 	d := drng.NewChaCha20()
 	same := func() (drng.DRNG, error) { return d, nil }
 	for _, shards := range []int{1, 2} {
@@ -678,6 +690,7 @@ func TestSameInstanceIsRefused(t *testing.T) {
 // The personalization string is in the first seed of every instance, and in that one
 // alone (SP 800-90A, Section 8.7.1).
 func TestPersonalizationAfterSwitch(t *testing.T) {
+	outsideFIPS(t)
 	personalization := []byte("the personalization of this program")
 	r := white(t, Config{Personalization: personalization})
 	pr := func() {
@@ -708,6 +721,7 @@ func TestPersonalizationAfterSwitch(t *testing.T) {
 // The logger is told of a source's failure when the round does not wait for that any
 // more.
 func TestSlowLoggerDoesNotHoldRound(t *testing.T) {
+	outsideFIPS(t)
 	synctest.Test(t, func(t *testing.T) {
 		block := make(chan struct{})
 		defer close(block)
@@ -731,6 +745,7 @@ func TestSlowLoggerDoesNotHoldRound(t *testing.T) {
 
 // What ends a wait is the error of the context, not the cause that its owner gave.
 func TestContextErrorIsPassedOn(t *testing.T) {
+	outsideFIPS(t)
 	for name, call := range map[string]func(*RNG, context.Context) error{
 		"ReadContext": func(r *RNG, ctx context.Context) error { _, err := r.ReadContext(ctx, make([]byte, 8)); return err },
 		"PredictionResistant": func(r *RNG, ctx context.Context) error {
@@ -769,6 +784,7 @@ func TestContextErrorIsPassedOn(t *testing.T) {
 // Output ahead of need is made with one seed, also by a mechanism that allows fewer
 // requests than the buffer takes.
 func TestBufferWithinReseedInterval(t *testing.T) {
+	outsideFIPS(t)
 	r := white(t, Config{OutputBuffer: 1024, DRNG: func() (drng.DRNG, error) { return &fewRequests{DRNG: drng.NewChaCha20()}, nil }})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
@@ -818,6 +834,7 @@ func (easy) Level(c []seeding.Credit, _ int, _ seeding.Stage) seeding.Level {
 // A block with prediction resistance has a byte at least, however little the strategy
 // wants.
 func TestBlockOfAByte(t *testing.T) {
+	outsideFIPS(t)
 	src := scripted("a", estest.OK(4))
 	r := white(t, Config{Sources: []es.Source{src}, Strategy: easy{}})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -832,6 +849,7 @@ func TestBlockOfAByte(t *testing.T) {
 
 // A pause that began in a bubble has no timer that ends it when the bubble is gone.
 func TestPauseOutlivesBubble(t *testing.T) {
+	outsideFIPS(t)
 	var v valve
 	r := white(t, Config{Sources: []es.Source{v.tap()}})
 	synctest.Test(t, func(t *testing.T) {
@@ -856,7 +874,8 @@ func TestPauseOutlivesBubble(t *testing.T) {
 
 // A shared source does not keep the generators that have used it.
 func TestClosedGeneratorIsCollected(t *testing.T) {
-	shared := es.NewAuxiliary(es.AuxiliaryConfig{})
+	outsideFIPS(t)
+	shared := es.NewAuxiliary(es.AuxiliaryConfig{Oversampling: 64}) // for FIPS mode
 	closed := func() weak.Pointer[RNG] {
 		r, err := New(Config{Shards: 1, OutputBuffer: -1, Sources: []es.Source{&countSource{}, shared}})
 		if err != nil {
@@ -883,6 +902,7 @@ func TestClosedGeneratorIsCollected(t *testing.T) {
 // Entropy that comes in bit by bit adds up, also under a strategy with a margin for
 // each conditioning: a seed pays it once (C6).
 func TestTrickleUnderOversampling(t *testing.T) {
+	outsideFIPS(t)
 	for _, n := range []int{0, 11} {
 		for _, st := range []seeding.Strategy{seeding.Default, seeding.Oversample} {
 			sources := []es.Source{scripted("trickle", estest.OK(1))}

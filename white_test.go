@@ -52,6 +52,14 @@ func white(t *testing.T, c Config) *RNG {
 	return r
 }
 
+// outsideFIPS skips a test that needs what enforced FIPS mode does not allow.
+func outsideFIPS(t *testing.T) {
+	t.Helper()
+	if fips140.Enforced() {
+		t.Skip("GODEBUG=fips140=only does not allow the mechanisms that this test is about")
+	}
+}
+
 // contains reports whether any eight bytes in a row of out are in memory.
 func contains(memory, out []byte) bool {
 	for i := 0; i+8 <= len(out); i++ {
