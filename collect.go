@@ -43,6 +43,7 @@ type source struct {
 // An answer is what a source delivered in one round.
 type answer struct {
 	index  int
+	claim  int // as the source has it
 	credit int // clamped
 	ok     bool
 }
@@ -94,7 +95,7 @@ func (r *RNG) answered(s *source, index, bits, claim int, err error, took time.D
 	late := s.late
 	a := answer{index: index, ok: err == nil && !late}
 	if a.ok {
-		a.credit = s.clamp(claim, bits)
+		a.claim, a.credit = claim, s.clamp(claim, bits)
 	} else {
 		zero.Bytes(s.block[:])
 	}
@@ -207,6 +208,7 @@ func (r *RNG) round(ctx context.Context, bits int, enough func([]seeding.Credit)
 	}
 
 	r.shareCredit(answers)
+	r.log.answers(r.sources, answers, bits)
 	for i, s := range r.sources {
 		if a := answers[i]; a.ok {
 			total += a.credit
@@ -299,12 +301,13 @@ func (a *accumulator) add(i, credit int, data []byte, size int) {
 // shorten replaces a part that has become long by its hash, and lowers the
 // credits to what the hash can hold (SP 800-90B, Section 3.1.5.1.2), less the margin
 // that the strategy wants. A seed pays the margin once, however often it is shortened:
-// else entropy that trickles in would be used up by it.
-func (a *accumulator) shorten(c conditioner.Conditioner, margin int) {
+// else entropy that trickles in would be used up by it. It reports whether it has
+// shortened the part that is credited.
+func (a *accumulator) shorten(c conditioner.Conditioner, margin int) (shortened bool) {
 	if len(a.additional) > maxAccumulated {
 		a.additional = hashDown(c, a.additional)
 	}
-	if len(a.seed) > maxAccumulated {
+	if shortened = len(a.seed) > maxAccumulated; shortened {
 		nin := 8 * len(a.seed)
 		a.seed = hashDown(c, a.seed)
 		nout := 8 * len(a.seed)
@@ -323,6 +326,7 @@ func (a *accumulator) shorten(c conditioner.Conditioner, margin int) {
 			a.credits[most].Bits--
 		}
 	}
+	return shortened
 }
 
 // hashDown returns the hash of p, in the place of p, which it wipes. The capacity

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/lrng-go/lrng/seeding"
 )
@@ -44,6 +45,39 @@ func (g logger) round(st seeding.Stage, bits int, credits []seeding.Credit, leve
 		attrs = append(attrs, slog.Int("credit_"+c.Source.Name, c.Bits))
 	}
 	g.write(slog.LevelDebug, "lrng: round", attrs...)
+}
+
+// answers tells what became of each source in a round, in the terms of the slides on
+// LRNG. Left is what the source could credit at once now.
+func (g logger) answers(sources []*source, answers []answer, bits int) {
+	if !g.enabled(slog.LevelDebug) {
+		return
+	}
+	for i, s := range sources {
+		a, collected, left := answers[i], 0, 0
+		if a.ok {
+			collected = bits
+		}
+		guard(func() { left = s.Available(bits) })
+		g.write(slog.LevelDebug, "lrng: source", slog.String("source", s.info.Name), slog.Int("requested", bits), slog.Int("collected", collected),
+			slog.Int("claimed", a.claim), slog.Int("credited", a.credit), slog.Int("left", max(0, left)))
+	}
+}
+
+func (g logger) conditioned(name string, from, to int) {
+	g.write(slog.LevelDebug, "lrng: shortened", slog.String("conditioner", name), slog.Int("from", from), slog.Int("to", to))
+}
+
+func (g logger) pause(d time.Duration, failed int) {
+	g.write(slog.LevelDebug, "lrng: no entropy", slog.Int("rounds", failed), slog.Duration("pause", d))
+}
+
+func (g logger) fresh(msg string, bytes, credit int) {
+	g.write(slog.LevelDebug, msg, slog.Int("bytes", bytes), slog.Int("credit", credit))
+}
+
+func (g logger) added(bytes, bits int) {
+	g.write(slog.LevelDebug, "lrng: entropy added", slog.Int("bytes", bytes), slog.Int("credit", bits))
 }
 
 func (g logger) getSeed(bits, credit int) {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/lrng-go/lrng/es"
 	"github.com/lrng-go/lrng/es/estest"
 )
 
@@ -81,5 +82,43 @@ func TestLog(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log(log.String())
+	}
+}
+
+// At the level of debugging the log shows each step of a seeding, in order.
+func TestLogSteps(t *testing.T) {
+	needsFreedom(t)
+	var log recorder
+	src := estest.New(es.Info{Name: "a", MaxEntropy: 100}, estest.Claim(300), estest.Error(errDead), estest.OK(90))
+	c := one(src)
+	c.Logger = log.logger()
+	r := newRNG(t, c)
+	if err := r.AddEntropy(make([]byte, 8), 10); err != nil {
+		t.Fatal(err)
+	}
+	mustRead(t, r, 1)
+	mustRead(t, r.PredictionResistant(), 32)
+	mustRead(t, r.SeedReader(), 2)
+
+	text := log.String()
+	for _, want := range []string{
+		`msg="lrng: entropy added" bytes=8 credit=10`,
+		`msg="lrng: source" source=a requested=256 collected=256 claimed=300 credited=100 left=`,
+		`msg="lrng: source" source=auxiliary requested=256 collected=256 claimed=10 credited=10 left=0`,
+		`msg="lrng: round" stage=initial requested=256 level="initially seeded"`,
+		`msg="lrng: level" from=unseeded to="initially seeded"`,
+		`msg="lrng: source" source=a requested=256 collected=0 claimed=0 credited=0 left=`,
+		`msg="lrng: no entropy" rounds=1 pause=10ms`,
+		`msg="lrng: source" source=a requested=256 collected=256 claimed=90 credited=90 left=`,
+		`msg="lrng: seeded" shard=0 credit=290`,
+		`msg="lrng: block with prediction resistance" bytes=32 credit=270`,
+		`msg="lrng: source" source=a requested=80 collected=80 claimed=80 credited=80 left=`,
+		`msg="lrng: seed block" bytes=2 credit=80`,
+	} {
+		_, rest, found := strings.Cut(text, want)
+		if !found {
+			t.Fatalf("%s\nis not, or not in its place, in\n%s", want, log.String())
+		}
+		text = rest
 	}
 }

@@ -286,6 +286,7 @@ func (r *RNG) nextBlockPR(ctx context.Context, a *accumulator, b []byte, patient
 	// NTG.1.4), and no more than the strength.
 	in := &r.pr
 	n := min(len(b), min(seeding.Sum(a.credits), in.mech.info.SecurityStrength)/8, in.mech.chunk)
+	credit := seeding.Sum(a.credits)
 	err := r.install(in, a)
 	if err == nil {
 		err = in.raw(b[:n], false)
@@ -301,6 +302,7 @@ func (r *RNG) nextBlockPR(ctx context.Context, a *accumulator, b []byte, patient
 		return 0, fmt.Errorf("lrng: %s: %w", in.mech.info.Name, err)
 	}
 	r.stats.seeds.Add(1)
+	r.log.fresh("lrng: block with prediction resistance", n, credit)
 	in.requests++
 	in.stats.Requests++
 	in.stats.Bytes += uint64(n)
@@ -341,9 +343,11 @@ func (r *RNG) nextBlockSeed(ctx context.Context, a *accumulator, b []byte, patie
 	h := r.conditioner().New()
 	h.Write(a.seed)
 	h.Write(a.additional) // supplemental data, credited nothing (IG D.K)
+	credit := seeding.Sum(a.credits)
 	a.clear()
 	out := h.Sum(sum[:0])
 	copy(b[:n], out)
+	r.log.fresh("lrng: seed block", n, credit)
 	zero.Hash(h)
 	zero.Bytes(out)
 	zero.Bytes(sum[:])
@@ -413,7 +417,7 @@ func (r *RNG) GetSeed(ctx context.Context, bits int) (seed []byte, credit int, e
 			return nil, 0, err
 		}
 		if buf.Credit() == before {
-			r.nap(ctx, backoff(failed, longestNap), news)
+			r.backOff(ctx, failed, news)
 		}
 	}
 	buf.Time = time.Now()
@@ -438,7 +442,9 @@ func (r *RNG) AddEntropy(p []byte, bits int) error {
 		return err
 	}
 	err := r.aux.Add(p, bits)
-	if err != nil {
+	if err == nil {
+		r.log.added(len(p), bits)
+	} else {
 		if over := r.over(); over != nil {
 			return over // meanwhile
 		}

@@ -275,9 +275,11 @@ func (r *RNG) work(ctx context.Context) (pause time.Duration, news uint64) {
 			return 0, 0
 		case progress:
 		case r.waited():
-			r.nap(ctx, backoff(failed, longestNap), news)
+			r.backOff(ctx, failed, news)
 		case r.newsCount() == news:
-			return backoff(failed, longestPause), news
+			pause = backoff(failed, longestPause)
+			r.log.pause(pause, failed)
+			return pause, news
 		}
 	}
 }
@@ -342,7 +344,10 @@ func (r *RNG) gather(ctx context.Context, a *accumulator, w need) (level seeding
 	size := (bits + 7) / 8
 	r.round(ctx, bits, together, func(i, credit int, data []byte) { a.add(i, credit, data, size) })
 	margin, _ := r.strategy.conditioning()
-	a.shorten(r.conditioner(), margin)
+	collected := seeding.Sum(a.credits)
+	if a.shorten(r.conditioner(), margin) {
+		r.log.conditioned(r.conditioner().Name(), collected, seeding.Sum(a.credits))
+	}
 	r.stats.rounds.Add(1)
 	level = r.strategy.Level(a.credits, r.strength(), st)
 	if a == r.acc {
@@ -410,6 +415,13 @@ func backoff(failed int, longest time.Duration) time.Duration {
 	return min(longest, firstPause<<min(max(failed-1, 0), 20))
 }
 
+// backOff naps for somebody who waits, after so many rounds that brought nothing.
+func (r *RNG) backOff(ctx context.Context, failed int, news uint64) {
+	d := backoff(failed, longestNap)
+	r.log.pause(d, failed)
+	r.nap(ctx, d, news)
+}
+
 // A need is what a collection is for.
 type need struct {
 	bits   int // asked of each source
@@ -453,7 +465,7 @@ func (r *RNG) collect(ctx context.Context, a *accumulator, want func() need) err
 			continue
 		}
 		r.pool.Unlock()
-		r.nap(ctx, backoff(failed, longestNap), news)
+		r.backOff(ctx, failed, news)
 		if r.lockPool(ctx) != nil {
 			return context.Cause(ctx)
 		}
