@@ -79,7 +79,7 @@ func againstRules(pkg, to string) string {
 	case "C":
 		return "this is a library without cgo"
 	case "syscall", "unsafe":
-		if !isInternal {
+		if !isInternal && (to != "syscall" || !isExample(pkg)) { // examples are programs, which handle signals
 			return "this belongs under internal"
 		}
 	case "testing":

@@ -1,0 +1,310 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lrng-go/lrng"
+	"github.com/lrng-go/lrng/seeding"
+)
+
+// TestMain lets this test be the program that record starts for each row.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "record" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// call runs a command line.
+func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, msg bytes.Buffer
+	code = run(t.Context(), stdio{nil, &out, &msg}, args)
+	return code, out.String(), msg.String()
+}
+
+// must runs a command line that succeeds.
+func must(t *testing.T, args ...string) (stdout string) {
+	t.Helper()
+	code, out, msg := call(t, args...)
+	if code != 0 || msg != "" {
+		t.Fatalf("lrng %q: exit code %d: %s", args, code, msg)
+	}
+	return out
+}
+
+func TestMistakes(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("there.bin", []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"", 2, "usage: lrng COMMAND"},
+		{"frobnicate", 2, `unknown command "frobnicate"`},
+		{"help frobnicate", 2, `unknown command "frobnicate"`},
+		{"read -x", 2, "not defined: -x"},
+		{"read 5", 2, `unexpected argument "5"`},
+		{"read -n x", 2, `-n: want a number such as 32, 64K or 1G`},
+		{"read -n -1", 2, "-n: want a number"},
+		{"read -n", 2, "needs an argument"},
+		{"read -n 9223372036854775808", 2, "-n: want a number"},
+		{"read -n 8388608T", 2, "-n: too large"},
+		{"read -n 9007199254740992K", 2, "-n: too large"},
+		{"read -format utf8 -n 1", 2, `-format: "utf8"; want raw, hex or base64`},
+		{"token -n 0", 2, "-n: 0; want at least 1"},
+		{"token x", 2, `unexpected argument "x"`},
+		{"seed -bits 0", 2, "-bits: 0; want 1 to 4096"},
+		{"seed -bits 4097", 2, "-bits: 4097; want 1 to 4096"},
+		{"seed -raw -bits 100", 2, "-bits: 100; want 1 to 4096, a multiple of 8 with -raw"},
+		{"seed -timeout 1", 2, "-timeout"},
+		{"seed -timeout 0s", 1, "deadline exceeded"},
+		{"status x", 2, `unexpected argument "x"`},
+		{"selftest x", 2, `unexpected argument "x"`},
+		{"record", 2, "want the name of one source: jitter"},
+		{"record jitter cpu", 2, "want the name of one source"},
+		{"record dice", 2, `source "dice" is unknown; want one of jitter`},
+		{"record -osr 21 jitter", 2, "OSR"},
+		{"record -memory 3 jitter", 2, "MemorySize"},
+		{"record -n 0x jitter", 2, "-n: want a number"},
+		{"record -n 1G jitter", 2, "-n: 1073741824; want at most 268435456"},
+		{"record -n 10 -restart 2x2 jitter", 2, "-n and -restart exclude each other"},
+		{"record -restart 10 jitter", 2, "want ROWSxCOLUMNS"},
+		{"record -restart 0x10 jitter", 2, "want ROWSxCOLUMNS"},
+		{"record -restart 65537x1 jitter", 2, "too many"},
+		{"record -restart 65536x4097 jitter", 2, "too many"},
+		{"record -n 1 -o there jitter", 1, "there.bin is there already; -force overwrites it"},
+		{"record -n 1 -o missing/x jitter", 1, "no such file or directory"},
+	} {
+		code, out, msg := call(t, strings.Fields(tt.args)...)
+		if code != tt.code || !strings.Contains(msg, tt.want) || out != "" {
+			t.Errorf("lrng %s: exit code %d, %q on standard output, %q on standard error; want %d and %q", tt.args, code, out, msg, tt.code, tt.want)
+		}
+	}
+	if b, err := os.ReadFile("there.bin"); string(b) != "precious" {
+		t.Errorf("there.bin was touched: %q, %v", b, err)
+	}
+	if names, _ := filepath.Glob("*"); len(names) != 1 {
+		t.Errorf("files are left: %q", names)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	all := must(t, "help")
+	for _, c := range commands {
+		if !strings.Contains(all, c.name+" ") {
+			t.Errorf("%s is not in the help", c.name)
+		}
+		for _, args := range [][]string{{"help", c.name}, {c.name, "-h"}, {c.name, "--help"}} {
+			if out := must(t, args...); !strings.HasPrefix(out, "usage: lrng "+c.name+" ") || !strings.Contains(out, c.long) {
+				t.Errorf("lrng %q: %s", args, out)
+			}
+		}
+	}
+}
+
+func TestRead(t *testing.T) {
+	for _, n := range []string{"0", "1", "32", "65536", "65537", "1M"} {
+		var want size
+		want.Set(n)
+		for _, format := range []string{"raw", "hex", "base64"} {
+			out := must(t, "read", "-n", n, "-format", format)
+			decoded, err := []byte(out), error(nil)
+			switch line := strings.TrimSuffix(out, "\n"); format {
+			case "hex":
+				decoded, err = hex.DecodeString(line)
+			case "base64":
+				decoded, err = base64.StdEncoding.DecodeString(line)
+			}
+			if err != nil || len(decoded) != int(want) {
+				t.Errorf("-n %s -format %s: %d bytes, %v", n, format, len(decoded), err)
+			}
+		}
+	}
+	if a, b := must(t, "read", "-n", "100", "-fresh"), must(t, "read", "-n", "100", "-fresh"); len(a) != 100 || a == b {
+		t.Errorf("-fresh: %d bytes, twice the same: %t", len(a), a == b)
+	}
+}
+
+// A limited writer fails once it is full, as a disk does.
+type limitedWriter struct{ left int }
+
+func (w *limitedWriter) Write(p []byte) (int, error) {
+	if w.left -= len(p); w.left < 0 {
+		return 0, errors.New("no space left")
+	}
+	return len(p), nil
+}
+
+func TestReadEnds(t *testing.T) {
+	var msg bytes.Buffer
+	if code := run(t.Context(), stdio{nil, &limitedWriter{1 << 20}, &msg}, []string{"read"}); code != 1 || !strings.Contains(msg.String(), "no space left") {
+		t.Errorf("full disk: %d, %s", code, &msg)
+	}
+	msg.Reset()
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	defer cancel()
+	if code := run(ctx, stdio{nil, io.Discard, &msg}, []string{"read"}); code != 1 || !strings.Contains(msg.String(), "interrupted") {
+		t.Errorf("interrupted: %d, %s", code, &msg)
+	}
+}
+
+func TestToken(t *testing.T) {
+	if out := must(t, "token", "-n", "3"); !regexp.MustCompile(`^([A-Z2-7]{26}\n){3}$`).MatchString(out) {
+		t.Errorf("%q", out)
+	}
+}
+
+func TestSeed(t *testing.T) {
+	var b seeding.Buffer
+	if err := b.UnmarshalBinary([]byte(must(t, "seed", "-bits", "300"))); err != nil || b.Credit() < 300 {
+		t.Errorf("%d bits, %v", b.Credit(), err)
+	}
+	if a, b := must(t, "seed", "-raw", "-bits", "256"), must(t, "seed", "-raw", "-bits", "256"); len(a) != 32 || a == b {
+		t.Errorf("%d bytes, twice the same: %t", len(a), a == b)
+	}
+}
+
+func TestStatus(t *testing.T) {
+	if out := must(t, "status"); !strings.Contains(out, "LRNG fully seeded: true\n") {
+		t.Error(out)
+	}
+	var s lrng.Status
+	if err := json.Unmarshal([]byte(must(t, "status", "-json")), &s); err != nil || s.Level != seeding.FullySeeded || len(s.Sources) == 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	code, out, msg := call(t, "status", "-timeout", "0s")
+	if code != 1 || !strings.Contains(msg, "not fully seeded: context deadline exceeded") || !strings.Contains(out, "LRNG fully seeded: ") {
+		t.Errorf("in no time: exit code %d, %s%s", code, out, msg)
+	}
+}
+
+func TestSelftest(t *testing.T) {
+	if out := must(t, "selftest"); !strings.HasPrefix(out, "passed in ") {
+		t.Error(out)
+	}
+}
+
+func TestRecord(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for i, args := range []string{"jitter", "-osr 4 -memory 4096 -force jitter"} {
+		must(t, strings.Fields("record -n 5000 -o dir "+args)...)
+		var h header
+		text, err := os.ReadFile("dir.json")
+		if err == nil {
+			err = json.Unmarshal(text, &h)
+		}
+		if err != nil || h.Source != "jitter" || h.Samples != 5000 || h.Settings.OSR != 4*i || h.Settings.MemorySize != 4096*i || h.Go == "" || h.Duration <= 0 {
+			t.Fatalf("header: %v\n%s", err, text)
+		}
+		bin, err := os.ReadFile("dir.bin")
+		if err != nil || len(bin) != 5000 {
+			t.Fatalf("%d samples, %v", len(bin), err)
+		}
+		raw, err := os.ReadFile("dir.u64")
+		if len(h.Files) == 2 {
+			if err != nil || len(raw) != 8*5000 {
+				t.Fatalf("%d bytes, %v", len(raw), err)
+			}
+			for i, symbol := range bin {
+				if byte(binary.LittleEndian.Uint64(raw[8*i:])/h.Granularity) != symbol {
+					t.Fatalf("sample %d is not that of the other file", i)
+				}
+			}
+		}
+		for _, f := range h.Files {
+			if b, err := os.ReadFile(f.Name); err != nil || len(b) != f.Bytes {
+				t.Errorf("%+v: %d bytes, %v", f, len(b), err)
+			}
+		}
+	}
+}
+
+func TestRecordRestart(t *testing.T) {
+	t.Chdir(t.TempDir())
+	must(t, "record", "-restart", "4x100", "jitter")
+	bin, err := os.ReadFile("jitter-restart.bin")
+	if err != nil || len(bin) != 400 {
+		t.Fatalf("%d samples, %v", len(bin), err)
+	}
+	for row := range 3 {
+		if bytes.Equal(bin[100*row:][:100], bin[100*row+100:][:100]) {
+			t.Errorf("rows %d and %d are the same", row, row+1)
+		}
+	}
+	var h header
+	text, err := os.ReadFile("jitter-restart.json")
+	if err == nil {
+		err = json.Unmarshal(text, &h)
+	}
+	if err != nil || h.Rows != 4 || h.Columns != 100 || h.Samples != 400 {
+		t.Errorf("header: %v\n%s", err, text)
+	}
+}
+
+// Symbols come from what was measured, and only whole files are left of a record that
+// fails.
+func TestTake(t *testing.T) {
+	s, err := take(t.Context(), &scripted{granularity: 26}, 10_000, nil)
+	if err != nil || len(s.symbols) != 10_000 || s.symbols[300] != 300%256 || s.raw[300] != 300*26 || s.granularity != 26 {
+		t.Errorf("%v, %v, granularity %d, %v", s.symbols[300], s.raw[300], s.granularity, err)
+	}
+	if _, err := take(t.Context(), &scripted{granularity: 1, fails: 5000}, 10_000, nil); err == nil || err.Error() != "after 8192 samples: broken" {
+		t.Errorf("source that fails: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := take(ctx, &scripted{granularity: 1}, 10_000, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
+	}
+}
+
+// A scripted source counts.
+type scripted struct {
+	n, granularity uint64
+	fails          uint64 // after so many samples
+}
+
+func (s *scripted) GetNoise(p []byte) (int, error) { panic("GetDeltas is there") }
+func (s *scripted) Granularity() uint64            { return s.granularity }
+func (s *scripted) GetDeltas(p []uint64) (int, error) {
+	if s.fails > 0 && s.n >= s.fails {
+		return 0, errors.New("broken")
+	}
+	for i := range p {
+		p[i] = s.n * s.granularity
+		s.n++
+	}
+	return len(p), nil
+}
+
+func TestProgress(t *testing.T) {
+	p := &progress{total: 200, unit: "rows"}
+	p.set(50)
+	if got, want := p.line(10*time.Second), "[=======                       ]  25 %  50 of 200 rows  30s left "; got != want {
+		t.Errorf("%q; want %q", got, want)
+	}
+	if p := newProgress(io.Discard, 5, "rows"); p != nil {
+		t.Error("progress where there is no terminal")
+	}
+	var none *progress
+	none.set(1)
+	none.stop()
+}
