@@ -57,10 +57,13 @@ func (a *age) ring() {
 	a.old.Store(true)
 }
 
-// left returns how long the present life still lasts. A clock that was turned
-// back, or that is another one, ends it.
+// left returns how long the present life still lasts. The monotonic clock of some
+// systems stands still while the machine sleeps, and the one on the wall may be set back,
+// so the one that says more counts. If both say less than nothing it is another clock, and
+// ends the life.
 func (a *age) left() time.Duration {
-	lived := time.Since(*a.born.Load())
+	now, born := time.Now(), *a.born.Load()
+	lived := max(now.Sub(born), now.Round(0).Sub(born.Round(0)))
 	if lived < 0 {
 		return 0
 	}

@@ -550,8 +550,12 @@ func (r *RNG) generate(b []byte) error {
 
 // usable reports whether the shard may serve a request of n bytes. If not, it is
 // marked as wanting a seed; if that is because it has come to a limit, its seed
-// is lost.
+// is lost. When shard 0, and with it the level, has come to its limit, the others
+// wait with it.
 func (r *RNG) usable(in *instance, n int) bool {
+	if in.index != 0 && r.currentLevel() < seeding.FullySeeded {
+		return false
+	}
 	if in.seeded && in.requests < in.mech.most && in.bits+8*uint64(n) <= in.mech.mostBits && selftest.Failed() == nil {
 		return true
 	}

@@ -263,6 +263,10 @@ func (r *RNG) work(ctx context.Context) (pause time.Duration, news uint64) {
 		if i < 0 {
 			return 0, 0
 		}
+		if i > 0 && r.currentLevel() < seeding.FullySeeded {
+			i = 0 // the others serve nobody without it
+			r.wants[0].Store(true)
+		}
 		if r.lockPool(ctx) != nil {
 			return 0, 0
 		}
