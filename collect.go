@@ -27,7 +27,8 @@ const (
 // A source is an entropy source as the collector sees it.
 type source struct {
 	es.Source
-	info es.Info // as it was in New
+	info     es.Info // as it was in New; MaxEntropy is 0 if FIPS mode does not credit it
+	declared int     // MaxEntropy as the source has it, bits
 
 	// block is where the call under way writes. While busy is set it belongs to
 	// that call, else to the holder of the pool lock.
@@ -127,7 +128,7 @@ func (e *panicError) Error() string { return "lrng: source panicked: " + e.value
 // more than what was asked for, which is no more than the data are long, and what the
 // source declared in New or SetSourceRate left of it. The caller holds s.mu.
 func (s *source) clamp(claim, bits int) int {
-	possible := min(bits, s.info.MaxEntropy)
+	possible := min(bits, s.declared)
 	if claim < 0 || claim > possible {
 		s.status.FalseClaims++
 	}

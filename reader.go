@@ -382,33 +382,33 @@ func (r *RNG) GetSeed(ctx context.Context, bits int) (seed []byte, credit int, e
 	defer end()
 	buf := &seeding.Buffer{Strategy: r.cfg.Strategy.Name()}
 	defer func() { buf.Clear() }()
-	chosen := make(map[string]string) // the source that counts for a shared boundary
-	for buf.Credit() < bits {
+	// A seed may take several rounds, and of the sources that share a boundary another one
+	// may be the best in each. Which of them counts is known in the end.
+	credits := make([]seeding.Credit, len(r.sources))
+	for i, s := range r.sources {
+		credits[i].Source = s.info
+	}
+	var from []int // the source of each entry
+	for credit < bits {
 		if r.lockPool(ctx) != nil {
 			return nil, 0, context.Cause(ctx)
 		}
 		news := r.newsCount()
-		before := buf.Credit()
+		before := credit
 		enough := func(c []seeding.Credit) bool { return before+seeding.Sum(c) >= bits }
 		r.round(ctx, min(bits-before, maxRequestBits), enough, func(i, credit int, data []byte) {
-			info := r.sources[i].info
-			if credit > 0 && info.Boundary != "" {
-				if chosen[info.Boundary] == "" {
-					chosen[info.Boundary] = info.Name
-				}
-				if chosen[info.Boundary] != info.Name {
-					credit = 0
-				}
-			}
 			if credit > 0 {
+				credits[i].Bits += credit
+				from = append(from, i)
 				buf.Entries = append(buf.Entries, seeding.Entry{
-					Name:   info.Name,
+					Name:   r.sources[i].info.Name,
 					Credit: credit,
 					Data:   append(make([]byte, 0, len(data)), data...),
 				})
 			}
 		})
-		failed := r.countFailure(buf.Credit() > before)
+		credit = seeding.Sum(credits)
+		failed := r.countFailure(credit > before)
 		r.pool.Unlock()
 		if ctx.Err() != nil {
 			return nil, 0, context.Cause(ctx)
@@ -416,10 +416,11 @@ func (r *RNG) GetSeed(ctx context.Context, bits int) (seed []byte, credit int, e
 		if err := selftest.Failed(); err != nil {
 			return nil, 0, err
 		}
-		if buf.Credit() == before {
+		if credit == before {
 			r.backOff(ctx, failed, news)
 		}
 	}
+	buf.Entries = independent(buf.Entries, from, credits)
 	buf.Time = time.Now()
 	seed, err = buf.MarshalBinary()
 	if err != nil {
@@ -427,6 +428,28 @@ func (r *RNG) GetSeed(ctx context.Context, bits int) (seed []byte, credit int, e
 	}
 	r.log.getSeed(bits, buf.Credit())
 	return seed, buf.Credit(), nil
+}
+
+// independent returns the entries that count, and wipes the others: those of sources that
+// are not the best one of their boundary. From says which source an entry is of, and
+// credits what each has delivered in all.
+func independent(entries []seeding.Entry, from []int, credits []seeding.Credit) []seeding.Entry {
+	best := make(map[string]int)
+	for i, c := range credits {
+		if j, ok := best[c.Source.Boundary]; !ok || c.Bits > credits[j].Bits {
+			best[c.Source.Boundary] = i
+		}
+	}
+	kept := entries[:0]
+	for i, e := range entries {
+		if b := credits[from[i]].Source.Boundary; b == "" || best[b] == from[i] {
+			kept = append(kept, e)
+		} else {
+			zero.Bytes(e.Data)
+		}
+	}
+	clear(entries[len(kept):])
+	return kept
 }
 
 // AddEntropy puts p into the auxiliary pool, which is one of the entropy sources,

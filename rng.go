@@ -135,6 +135,9 @@ func New(c Config) (*RNG, error) {
 	if err := policy.checkConditioner(c.Conditioner); err != nil {
 		return nil, fmt.Errorf("lrng: Config.Conditioner: %w", err)
 	}
+	if err := r.checkWidth(c.Conditioner); err != nil {
+		return nil, fmt.Errorf("lrng: Config.Conditioner: %w", err)
+	}
 	r.cond.Store(&c.Conditioner)
 	if err := r.addSources(); err != nil {
 		return nil, err
@@ -189,7 +192,7 @@ func (r *RNG) addSources() error {
 			return fmt.Errorf("lrng: %s: a second source of the name %q", field, info.Name)
 		}
 		names[info.Name] = true
-		src := &source{Source: s, info: info}
+		src := &source{Source: s, info: info, declared: info.MaxEntropy}
 		if err := guard(func() { src.status.Certificate = certificate(s) }); err != nil {
 			return fmt.Errorf("lrng: %s: Certificate: %w", field, err)
 		}

@@ -348,8 +348,9 @@ func (r *RNG) gather(ctx context.Context, a *accumulator, w need) (level seeding
 	size := (bits + 7) / 8
 	r.round(ctx, bits, together, func(i, credit int, data []byte) { a.add(i, credit, data, size) })
 	margin, _ := r.strategy.conditioning()
-	collected := seeding.Sum(a.credits)
-	if a.shorten(r.conditioner(), margin) {
+	// A seed that is complete is not worth less for being long, and one digest may be
+	// less than a mechanism takes.
+	if collected := seeding.Sum(a.credits); !enough(a.credits) && a.shorten(r.conditioner(), margin) {
 		r.log.conditioned(r.conditioner().Name(), collected, seeding.Sum(a.credits))
 	}
 	r.stats.rounds.Add(1)

@@ -243,11 +243,19 @@ func (r *RNG) SetSourceRate(name string, bits int) error {
 // conditioner returns the conditioner in use.
 func (r *RNG) conditioner() conditioner.Conditioner { return *r.cond.Load() }
 
+// checkWidth refuses a conditioner that is too narrow for the strategy.
+func (r *RNG) checkWidth(c conditioner.Conditioner) error {
+	if _, width := r.strategy.conditioning(); c.Width() < width {
+		return fmt.Errorf("strategy %q needs a hash of at least %d bits; %s is %d bits wide", r.cfg.Strategy.Name(), width, c.Name(), c.Width())
+	}
+	return nil
+}
+
 // checkFit refuses a conditioner that is too narrow for the strategy, or for a
 // mechanism that needs seeds of full entropy.
 func (r *RNG) checkFit(m *mechanism, c conditioner.Conditioner) error {
-	if _, width := r.strategy.conditioning(); c.Width() < width {
-		return fmt.Errorf("strategy %q needs a hash of at least %d bits; %s is %d bits wide", r.cfg.Strategy.Name(), width, c.Name(), c.Width())
+	if err := r.checkWidth(c); err != nil {
+		return err
 	}
 	if 8*m.info.SeedSize > c.Width() {
 		return fmt.Errorf("%s takes seeds of %d bits with full entropy; %s is %d bits wide", m.info.Name, 8*m.info.SeedSize, c.Name(), c.Width())
