@@ -178,13 +178,13 @@ func TestNoDefect04OffByOne(t *testing.T) {
 func TestNoDefect05Uninitialised(t *testing.T) {
 	needsFreedom(t)
 	// What a source delivered earlier, or left behind when it failed, is not in its slot.
-	a := fake("a", estest.OK(256), estest.ClaimError(256, syscall.EIO), estest.Short(5))
+	a := fake("a", estest.OK(256), estest.Short(5), estest.ClaimError(256, syscall.EIO), estest.Short(6))
 	var got []struct{ seed, additional []byte }
 	c := one(a, fake("b"))
 	c.DRNG = func() (drng.DRNG, error) { return &splitSpy{ChaCha20: drng.NewChaCha20(), seeds: &got}, nil }
 	r := newRNG(t, c)
 	zero := make([]byte, 32)
-	for i, want := range [][]byte{a.Data(0, 32), zero, append(a.Data(2, 5), zero[5:]...)} {
+	for i, want := range [][]byte{a.Data(0, 32), append(a.Data(1, 5), zero[5:]...), zero, append(a.Data(3, 6), zero[6:]...)} {
 		if err := r.Reseed(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -239,6 +239,9 @@ func (f *freshReader) read(ctx context.Context, b []byte, patient bool) (n int, 
 		if r.lockPool(ctx) != nil {
 			return n, context.Cause(ctx)
 		}
+		if patient {
+			r.seedOthers(ctx)
+		}
 		k, err := f.next(ctx, a, b[n:], patient)
 		if err != nil {
 			return n, err
@@ -251,6 +254,25 @@ func (f *freshReader) read(ctx context.Context, b []byte, patient bool) (n int, 
 		n += k
 	}
 	return n, nil
+}
+
+// seedOthers seeds the shards that want their first seed, as long as the sources yield:
+// shard 0 is the first, then come the others, then those who want fresh entropy. The
+// caller holds the pool lock.
+func (r *RNG) seedOthers(ctx context.Context) {
+	for i := range r.wants {
+		for r.wants[i].Load() && ctx.Err() == nil {
+			h := r.shards.LockIndex(i)
+			seeded := h.Value.seeded
+			h.Release()
+			if seeded {
+				break // a reseed can wait
+			}
+			if !r.step(ctx, i) {
+				return
+			}
+		}
+	}
 }
 
 // collectFresh is collect; if the caller is not patient, in one round.
