@@ -491,8 +491,8 @@ func TestAccumulatorLedger(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(5, i))
 		a := r.newAccumulator()
 		c := []conditioner.Conditioner{conditioner.SHA256, conditioner.SHA384, conditioner.SHA512}[rnd.IntN(3)]
-		margin, paid, in := rnd.IntN(2)*64, 0, 0
-		for range 600 {
+		margin, paid, in, hashed := rnd.IntN(2)*64, 0, 0, false
+		for range 1500 {
 			k, size := rnd.IntN(3), 1+rnd.IntN(64)
 			credit := rnd.IntN(8*size+1) >> rnd.IntN(10)
 			a.add(k, credit, make([]byte, size), size)
@@ -501,11 +501,24 @@ func TestAccumulatorLedger(t *testing.T) {
 			a.shorten(c, margin)
 			most := in
 			if long {
-				paid = margin
-				most = min(in, c.Width()) - paid
+				most = min(in-paid, c.Width())
+				if !hashed {
+					paid, most = margin, most-margin
+				}
 			}
 			if sum := seeding.Sum(a.credits); sum > max(0, most) || sum > in-paid && sum > 0 {
 				t.Fatalf("%d bits in the accumulator; %d came in, %s holds %d, margin %d", sum, in, c.Name(), c.Width(), paid)
+			}
+			least := seeding.Sum(before)
+			if long {
+				least = min(least, c.Width()) - 1 // what a hash holds is not quite what it is wide
+			}
+			if long && !hashed {
+				least -= margin
+			}
+			hashed = hashed || long
+			if sum := seeding.Sum(a.credits); sum < least {
+				t.Fatalf("%d of %d bits are left; %s is %d wide, margin %d", sum, seeding.Sum(before), c.Name(), c.Width(), margin)
 			}
 			for k, now := range a.credits {
 				if now.Bits < 0 || now.Bits > maxRequestBits || now.Bits > before[k].Bits || !long && now.Bits != before[k].Bits {

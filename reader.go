@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/lrng-go/lrng/internal/selftest"
@@ -416,9 +417,15 @@ func (r *RNG) GetSeed(ctx context.Context, bits int) (seed []byte, credit int, e
 			return nil, 0, context.Cause(ctx)
 		}
 		news := r.newsCount()
-		before := credit
-		enough := func(c []seeding.Credit) bool { return before+seeding.Sum(c) >= bits }
-		r.round(ctx, min(bits-before, maxRequestBits), enough, func(i, credit int, data []byte) {
+		before := len(from)
+		enough := func(c []seeding.Credit) bool {
+			total := slices.Clone(credits)
+			for i := range total {
+				total[i].Bits += c[i].Bits
+			}
+			return seeding.Sum(total) >= bits
+		}
+		r.round(ctx, min(bits-credit, maxRequestBits), enough, func(i, credit int, data []byte) {
 			if credit > 0 {
 				credits[i].Bits += credit
 				from = append(from, i)
@@ -430,7 +437,7 @@ func (r *RNG) GetSeed(ctx context.Context, bits int) (seed []byte, credit int, e
 			}
 		})
 		credit = seeding.Sum(credits)
-		failed := r.countFailure(credit > before)
+		failed := r.countFailure(len(from) > before)
 		r.pool.Unlock()
 		if ctx.Err() != nil {
 			return nil, 0, context.Cause(ctx)
@@ -438,7 +445,7 @@ func (r *RNG) GetSeed(ctx context.Context, bits int) (seed []byte, credit int, e
 		if err := selftest.Failed(); err != nil {
 			return nil, 0, err
 		}
-		if credit == before {
+		if len(from) == before {
 			r.backOff(ctx, failed, news)
 		}
 	}
