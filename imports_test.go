@@ -43,7 +43,7 @@ var imports = map[string][]string{
 	"internal/aesctr":          {"internal/cpu", "internal/impl", "internal/zero"},
 	"internal/chacha20":        {"internal/zero", xcrypto},
 	"internal/clock":           {xsys},
-	"internal/cpu":             {cpuid},
+	"internal/cpu":             {cpuid, xsys},
 	"internal/ctxsync":         {},
 	"internal/fips":            {},
 	"internal/health":          {"internal/selftest"},
@@ -99,8 +99,8 @@ func againstRules(pkg, to string) string {
 			return "only internal/cpu imports it, so that it can be replaced in one place"
 		}
 	case xsys:
-		if pkg != "internal/sysrand" && pkg != "internal/clock" && pkg != "internal/secmem" {
-			return "it has one door for each of randomness, time and memory"
+		if pkg != "internal/sysrand" && pkg != "internal/clock" && pkg != "internal/secmem" && pkg != "internal/cpu" {
+			return "it has one door for each of randomness, time, memory and what the kernel says of the CPU"
 		}
 	case "conditioner", "drng", "es", "seeding":
 		switch {

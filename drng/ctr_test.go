@@ -190,9 +190,9 @@ func TestCTRKnownAnswers(t *testing.T) {
 // All lengths of output, additional input and seed around the sizes of blocks and
 // buffers, with every variant; with -short one in seven.
 func TestCTRMatchesModel(t *testing.T) {
-	step := 1
+	step, large := 1, []int{511, 512, 513, 1024, 4095, 65535, 65536}
 	if testing.Short() || ctrRaceDetector {
-		step = 7
+		step, large = 17, []int{512, 4095}
 	}
 	for _, config := range ctrVariants {
 		ctrBackEnds(t, func(t *testing.T, newCTR func(CTRConfig) *CTR) {
@@ -229,7 +229,7 @@ func TestCTRMatchesModel(t *testing.T) {
 				request(n, nil)
 				request(32, a)
 			}
-			for _, n := range []int{511, 512, 513, 1024, 4095, 65535, 65536} {
+			for _, n := range large {
 				request(n, nil)
 				if config.NoDF {
 					continue

@@ -378,7 +378,7 @@ func TestHashCalls(t *testing.T) {
 		random := rand.New(rand.NewPCG(1, 2))
 		n := 20
 		if testing.Short() {
-			n = 3
+			n = 1
 		}
 		for range n {
 			script := []byte{0, 64, 0} // Seed.

@@ -28,16 +28,32 @@ type CPUConfig struct {
 	Rate int
 }
 
-// CPU is the random number generator of the processor: RDSEED, or RDRAND where
-// the processor has no RDSEED.
+// CPU is the random number generator of the processor:
 //
-// RDSEED delivers noise that the processor conditioned, and its words are
-// delivered as they are. RDRAND delivers the output of a deterministic
-// generator in the processor, which has no more entropy than the seed of that
-// generator, however much is read. A processor with RDRAND only is therefore
-// read until the generator must have reseeded, once for each 128 bits, and the
-// words are compressed with SHA-512. The two are never mixed: on a processor
-// with RDSEED a failing RDSEED is a failure.
+//   - amd64: RDSEED, or RDRAND where the processor has no RDSEED;
+//   - arm64: RNDRRS, where Linux, FreeBSD or macOS announces it;
+//   - ppc64 and ppc64le: DARN, on Linux;
+//   - s390x: the function TRNG of PRNO.
+//
+// Elsewhere, with the build tag purego, and on a processor that does not announce
+// the instruction, the source is unavailable. That includes riscv64, whose
+// generator is closed to programs, and all processors of Apple so far.
+//
+// RDSEED and TRNG deliver noise that the processor conditioned, RNDRRS the output
+// of a generator that was reseeded for it. Such words are delivered as they are.
+//
+// Of DARN the maker promises half a bit of entropy for each bit (Power ISA 3.0 B,
+// "Deliver A Random Number"). So many words are compressed with SHA-512 that they
+// hold 64 bits more than are delivered, which is the margin of SP 800-90C for full
+// entropy.
+//
+// RDRAND delivers the output of a deterministic generator in the processor, which
+// has no more entropy than the seed of that generator, however much is read. A
+// processor with RDRAND only is therefore read until the generator must have
+// reseeded, once for each 128 bits, and the words are compressed with SHA-512.
+//
+// Two instructions are never mixed: on a processor with RDSEED a failing RDSEED is
+// a failure.
 //
 // # Health tests
 //
@@ -111,9 +127,16 @@ const (
 	// Number Generator Software Implementation Guide, Revision 2.1, Section
 	// 3.2.3), so 512 do. The seed is good for cpuPerReseed bytes, as the generator
 	// is AES-128 in counter mode. It is the factor of LRNG, 512. Processors of AMD
-	// that are accepted here have RDSEED unless a hypervisor hides it.
+	// that are accepted here have RDSEED unless a hypervisor hides it, and RNDR of
+	// Arm, of which nobody says how often it reseeds, never comes without RNDRRS.
 	cpuInterval  = 512 * cpuPerReseed
 	cpuPerReseed = 16
+
+	// cpuDilution is the number of bytes of DARN words that hold the entropy of
+	// one, as in LRNG, and cpuMargin the bytes of entropy by which the input of
+	// SHA-512 exceeds its output for full entropy (SP 800-90C, Section 3.2.2.2).
+	cpuDilution = 2
+	cpuMargin   = 8
 )
 
 // Info describes the source. MaxEntropy is 0 if there is no generator.
@@ -139,7 +162,8 @@ func (s *CPU) Available(bits int) int { return s.rate.available(bits) }
 //
 // With RDSEED 32 bytes take about 7 µs, 8 of the 12 words for the start-up
 // test, and no allocation (Zen 4). With RDRAND they take about 0.1 ms, and the
-// words one allocation of at most 32 KiB, wiped before it is given up.
+// words one allocation of at most 32 KiB, wiped before it is given up; with DARN
+// it is 144 bytes.
 func (s *CPU) GetEntropy(ctx context.Context, p []byte, bits int) (credit int, err error) {
 	if err := s.collect(ctx, p); err != nil {
 		zero.Bytes(p)
@@ -158,7 +182,7 @@ func (s *CPU) collect(ctx context.Context, p []byte) error {
 	if err := s.startUp(ctx, &t); err != nil {
 		return err
 	}
-	if s.kind == hwrand.DRBG {
+	if s.compresses() {
 		return s.compress(ctx, &t, p)
 	}
 	return s.fill(ctx, &t, p)
@@ -201,7 +225,7 @@ func (s *CPU) ready() error {
 	if s.missing != nil {
 		return s.missing
 	}
-	if s.kind == hwrand.DRBG {
+	if s.compresses() {
 		return runSelfTests("cpu", cpuSelfTest.Once, selfTestOf(conditioner.SHA512))
 	}
 	return runSelfTests("cpu", cpuSelfTest.Once)
@@ -284,13 +308,16 @@ func (s *CPU) fill(ctx context.Context, t *cpuTest, p []byte) error {
 	return nil
 }
 
-// compress fills p with digests of good words. Each digest has words of as many
-// reseeds of the generator as it has blocks of 128 bits.
+// compresses reports whether a word has less entropy than bits.
+func (s *CPU) compresses() bool { return s.kind != hwrand.Seed }
+
+// compress fills p with digests of good words. Each has as many words as make
+// all its bits good.
 func (s *CPU) compress(ctx context.Context, t *cpuTest, p []byte) error {
-	words := make([]byte, rdrandSize(min(len(p), sha512.Size)))
+	words := make([]byte, s.inputSize(min(len(p), sha512.Size)))
 	defer zero.Bytes(words)
 	for len(p) > 0 {
-		in := words[:rdrandSize(min(len(p), sha512.Size))]
+		in := words[:s.inputSize(min(len(p), sha512.Size))]
 		if err := s.fill(ctx, t, in); err != nil {
 			return err
 		}
@@ -301,8 +328,11 @@ func (s *CPU) compress(ctx context.Context, t *cpuTest, p []byte) error {
 	return nil
 }
 
-// rdrandSize returns how many bytes of RDRAND words are compressed to n bytes.
-func rdrandSize(n int) int {
+// inputSize returns how many bytes of words are compressed to n bytes.
+func (s *CPU) inputSize(n int) int {
+	if s.kind == hwrand.Diluted {
+		return (n + cpuMargin) * cpuDilution
+	}
 	return (n + cpuPerReseed - 1) / cpuPerReseed * cpuInterval
 }
 

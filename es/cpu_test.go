@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/lrng-go/lrng/internal/hwrand"
 )
@@ -333,30 +334,83 @@ func TestCPUCompression(t *testing.T) {
 	}
 }
 
-// The tests see all words of RDRAND, and a failure leaves nothing of the
+// Words of DARN have at least half a bit of entropy a bit. Those for a digest have
+// 64 bits more than it delivers.
+func TestCPUDilution(t *testing.T) {
+	for _, tt := range []struct {
+		size  int
+		words []int // of each digest
+	}{
+		{0, nil},
+		{1, []int{3}}, // 18 bytes: the third is cut off
+		{4, []int{3}},
+		{5, []int{4}},
+		{16, []int{6}},
+		{32, []int{10}},
+		{48, []int{14}},
+		{63, []int{18}},
+		{64, []int{18}},
+		{65, []int{18, 3}},
+		{200, []int{18, 18, 18, 4}},
+	} {
+		s, n := playCPU(CPUConfig{Rate: 256}, hwrand.Diluted, sound)
+		p := make([]byte, tt.size)
+		credit, err := s.GetEntropy(t.Context(), p, 8*tt.size)
+		if err != nil || credit != min(8*tt.size, 512) {
+			t.Errorf("%d bytes: %d, %v", tt.size, credit, err)
+		}
+		var want []byte
+		i := cpuStartUp
+		for _, words := range tt.words {
+			in := wordsOf(upTo(i, i+words)...)
+			sum := sha512.Sum512(in[:2*min(tt.size-len(want), 64)+16])
+			want = append(want, sum[:]...)
+			i += words
+		}
+		if !bytes.Equal(p, want[:tt.size]) {
+			t.Errorf("%d bytes: got %x, want %x", tt.size, p, want[:tt.size])
+		}
+		if got := int(n.Load()); got != i {
+			t.Errorf("%d bytes: %d readings, want %d", tt.size, got, i)
+		}
+	}
+}
+
+// The tests see all words that are compressed, and a failure leaves nothing of the
 // digests before it.
 func TestCPUCompressionFaults(t *testing.T) {
-	const late = cpuStartUp + 4*1024 + 10 // in the second digest
-	for _, tt := range []struct {
-		name     string
-		play     script
-		ok       bool
-		readings int
+	for _, kind := range []struct {
+		name          string
+		kind          hwrand.Kind
+		first, second int // words of the digests for 64 and 32 bytes
 	}{
-		{"one zero", at(0, late), true, cpuStartUp + 6*1024 + 1},
-		{"three zeros", at(0, late, late+1, late+2), false, late + 3},
-		{"stuck", stuckAfter(late), false, late + 4},
-		{"no word", noneAfter(late), false, late + cpuWindows},
-		{"start-up", at(ones, 0, 1, 2), false, 3},
+		{"RDRAND", hwrand.DRBG, 4 * 1024, 2 * 1024},
+		{"DARN", hwrand.Diluted, 18, 10},
 	} {
-		s, n := playCPU(CPUConfig{}, hwrand.DRBG, tt.play)
-		p := make([]byte, 96)
-		credit, err := s.GetEntropy(t.Context(), p, 512)
-		if (err == nil) != tt.ok || (credit == 16) != tt.ok || int(n.Load()) != tt.readings {
-			t.Errorf("%s: %d, %v, %d readings, want %d", tt.name, credit, err, n.Load(), tt.readings)
-		}
-		if !tt.ok && !bytes.Equal(p, make([]byte, 96)) {
-			t.Errorf("%s: %x was left after an error", tt.name, p)
+		all := cpuStartUp + kind.first + kind.second
+		late := cpuStartUp + kind.first + 6 // in the second digest
+		for _, tt := range []struct {
+			name     string
+			play     script
+			ok       bool
+			readings int
+		}{
+			{"sound", sound, true, all},
+			{"one zero", at(0, late), true, all + 1},
+			{"three zeros", at(0, late, late+1, late+2), false, late + 3},
+			{"stuck", stuckAfter(late), false, late + 4},
+			{"no word", noneAfter(late), false, late + cpuWindows},
+			{"start-up", at(ones, 0, 1, 2), false, 3},
+		} {
+			s, n := playCPU(CPUConfig{}, kind.kind, tt.play)
+			p := make([]byte, 96)
+			credit, err := s.GetEntropy(t.Context(), p, 512)
+			if (err == nil) != tt.ok || (credit == 16) != tt.ok || int(n.Load()) != tt.readings {
+				t.Errorf("%s, %s: %d, %v, %d readings, want %d", kind.name, tt.name, credit, err, n.Load(), tt.readings)
+			}
+			if !tt.ok && !bytes.Equal(p, make([]byte, 96)) {
+				t.Errorf("%s, %s: %x was left after an error", kind.name, tt.name, p)
+			}
 		}
 	}
 }
@@ -441,9 +495,9 @@ func TestCPUUnusable(t *testing.T) {
 	}
 }
 
-// The context is looked at before each word, in both modes.
+// The context is looked at before each word, in all modes.
 func TestCPUContext(t *testing.T) {
-	for _, kind := range []hwrand.Kind{hwrand.Seed, hwrand.DRBG} {
+	for _, kind := range []hwrand.Kind{hwrand.Seed, hwrand.Diluted, hwrand.DRBG} {
 		for _, last := range []int{0, 3, 8, 10} {
 			ctx, cancel := context.WithCancel(t.Context())
 			var s *CPU
@@ -601,7 +655,7 @@ func TestCPUHardware(t *testing.T) {
 	}
 }
 
-// Finding 10, T6: another core that reads RDSEED without a break does not make
+// Finding 10, T6: other cores that read the generator without a break do not make
 // a call fail.
 func TestCPUHammered(t *testing.T) {
 	s := realCPU(t, CPUConfig{})
@@ -611,6 +665,8 @@ func TestCPUHammered(t *testing.T) {
 	var stop atomic.Bool
 	var words atomic.Int64
 	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop.Store(true)
 	for range runtime.GOMAXPROCS(0) - 1 {
 		wg.Go(func() {
 			for !stop.Load() {
@@ -623,17 +679,17 @@ func TestCPUHammered(t *testing.T) {
 		runtime.Gosched() // on a busy machine it takes a while
 	}
 	p := make([]byte, 32)
-	n := 5000
+	limit := time.Second
 	if testing.Short() {
-		n = 500
+		limit /= 10
 	}
-	for range n {
+	calls := 0
+	for start := time.Now(); calls == 0 || time.Since(start) < limit; calls++ {
 		if credit, err := s.GetEntropy(t.Context(), p, 256); credit != 8 || err != nil {
-			t.Errorf("got %d, %v", credit, err)
+			t.Fatalf("call %d: got %d, %v", calls, credit, err)
 		}
 	}
-	stop.Store(true)
-	wg.Wait()
+	t.Logf("%d calls without a failure while %s was executed for %d other words", calls, hwrand.Name(s.kind), words.Load())
 }
 
 func TestCPUAllocs(t *testing.T) {
@@ -659,13 +715,17 @@ func FuzzCPU(f *testing.F) {
 	f.Add([]byte{0}, uint16(32), 256, false)
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 0}, uint16(33), math.MaxInt32, false)
 	f.Add([]byte{0, 3, 0, 5}, uint16(8), -1, true)
+	f.Add([]byte{8, 3, 0, 5}, uint16(65), 512, false) // Diluted
 	f.Fuzz(func(t *testing.T, faults []byte, size uint16, bits int, drbg bool) {
 		if len(faults) == 0 {
 			faults = []byte{0}
 		}
 		kind := hwrand.Seed
-		if drbg {
+		switch {
+		case drbg:
 			kind, size = hwrand.DRBG, size%70
+		case faults[0]&8 != 0: // the other bits are faults
+			kind = hwrand.Diluted
 		}
 		var before uint64
 		s, n := playCPU(CPUConfig{Rate: 256}, kind, func(i int) (w uint64, ok bool) {
@@ -688,7 +748,10 @@ func FuzzCPU(f *testing.F) {
 		p := make([]byte, size)
 		credit, err := s.GetEntropy(t.Context(), p, bits)
 		words := int64(cpuStartUp + (int(size)+7)/8)
-		if drbg {
+		switch kind {
+		case hwrand.Diluted:
+			words = cpuStartUp + int64(size+63)/64*18
+		case hwrand.DRBG:
 			words = cpuStartUp + int64(size+15)/16*1024
 			if size > 64 {
 				words += 1024
@@ -707,7 +770,7 @@ func FuzzCPU(f *testing.F) {
 			t.Errorf("%d bytes, %d bits: credit %d", size, bits, credit)
 		}
 		last := uint64(0)
-		for ; !drbg && len(p) >= 8; p = p[8:] {
+		for ; kind == hwrand.Seed && len(p) >= 8; p = p[8:] {
 			w := binary.LittleEndian.Uint64(p)
 			if w == 0 || w == ones || w == last {
 				t.Errorf("%#x was delivered after %#x", w, last)
@@ -718,7 +781,7 @@ func FuzzCPU(f *testing.F) {
 }
 
 func BenchmarkCPU(b *testing.B) {
-	for _, kind := range []hwrand.Kind{hwrand.Seed, hwrand.DRBG} {
+	for _, kind := range []hwrand.Kind{hwrand.Seed, hwrand.Diluted, hwrand.DRBG} {
 		if _, ok := hwrand.Word(kind); !ok {
 			b.Logf("this machine, or this build, has no generator of kind %d", kind)
 			continue

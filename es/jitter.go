@@ -72,15 +72,15 @@ const (
 // machine does, and with the phases of its clocks. The source needs no device
 // and no help of the operating system, only a fine clock.
 //
-// A sample is the duration of 128 dependent accesses in ticks of the time-stamp
-// counter, or of the system's clock where there is none that runs at a constant
-// rate. The claim is 1/OSR bit of min-entropy a sample, 1/3 by default; samples
-// are not claimed to be IID. On the machine of the measurements, a virtual one
-// with an AMD EPYC (Zen 4), the lowest of several estimates in the manner of SP
-// 800-90B was 1.8 bits, idle and under load. For an observer who knows all
-// addresses that were accessed, 0.5 bits were left in the quietest run, and 2.7
-// with a memory of 1 MiB. Package internal/jitter has the numbers, and the means
-// to repeat them.
+// A sample is the duration of 128 dependent accesses in ticks of a counter of the
+// CPU, or of the clock of the system where there is none that is as fine and runs
+// at a constant rate. The claim is 1/OSR bit of min-entropy a sample, 1/3 by
+// default; samples are not claimed to be IID. On the machine of the measurements,
+// a virtual one with an AMD EPYC (Zen 4), the lowest of several estimates in the
+// manner of SP 800-90B was 1.8 bits, idle and under load. For an observer who
+// knows all addresses that were accessed, 0.5 bits were left in the quietest run,
+// and 2.7 with a memory of 1 MiB. Package internal/jitter has the numbers, and the
+// means to repeat them.
 //
 // # Conditioning
 //

@@ -98,6 +98,7 @@ func users(t *testing.T, h conditioner.Conditioner) []user {
 	}
 	jitter, _ := playJitter(JitterConfig{Conditioner: h}, lively)
 	seed, _ := playCPU(CPUConfig{}, hwrand.Seed, sound)
+	diluted, _ := playCPU(CPUConfig{}, hwrand.Diluted, sound)
 	drbg, _ := playCPU(CPUConfig{}, hwrand.DRBG, sound)
 	n := uint64(0)
 	system := newOS(OSConfig{}, func(p []byte) error {
@@ -112,6 +113,7 @@ func users(t *testing.T, h conditioner.Conditioner) []user {
 	return []user{
 		{jitter, []string{"time stamp", "GCD", "RCT", "APT", "stuck test", "start-up test", h.Name()}},
 		{seed, []string{"CPU health tests"}},
+		{diluted, []string{"CPU health tests", "SHA-512"}},
 		{drbg, []string{"CPU health tests", "SHA-512"}},
 		{system, []string{"OS health test"}},
 		{aux, []string{h.Name()}},

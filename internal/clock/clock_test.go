@@ -47,18 +47,24 @@ func TestNowIsFine(t *testing.T) {
 	if runtime.GOOS == "js" || runtime.GOOS == "wasip1" {
 		t.Skip("the clock of WebAssembly hosts is coarse on purpose")
 	}
-	start := time.Now()
-	distinct := 0
-	last := clock.Now()
-	for range 50000 {
-		if now := clock.Now(); now != last {
-			distinct++
-			last = now
+	// The best of many looks is one without interruptions.
+	best := time.Hour
+	for range 100 {
+		distinct := 0
+		start := time.Now()
+		last := clock.Now()
+		for range 500 {
+			if now := clock.Now(); now != last {
+				distinct++
+				last = now
+			}
+		}
+		if took := time.Since(start); distinct > 0 {
+			best = min(best, took/time.Duration(distinct))
 		}
 	}
-	took := time.Since(start)
-	if distinct == 0 || took/time.Duration(distinct) > 20*time.Microsecond {
-		t.Errorf("%d steps in %v", distinct, took)
+	if best > 20*time.Microsecond {
+		t.Errorf("a step takes %v", best)
 	}
 }
 

@@ -5,15 +5,20 @@
 // nothing else, 66 times on the machine measured; each is an exit to the
 // hypervisor in a virtual machine, where all of them took 0.3 to 0.6 ms. On
 // other architectures it asks the operating system, and on Linux may read a
-// file under /proc for it. It starts no goroutine. This package adds no work at
+// file under /proc for it; on arm64 it reads identification registers, where the
+// system shows them to programs. It starts no goroutine. This package adds no work at
 // import: it copies the facts when the first is asked for, and keeps them.
 //
 // Facts are what the CPU, or the hypervisor in its place, says of itself. No
 // instruction is tried out to learn whether it exists: an illegal instruction
 // cannot be recovered from in Go.
 //
-// The build tag purego makes no difference here. It chooses what is executed,
-// not what is known.
+// What cpuid does not know is asked of the kernel, by the auxiliary vector that
+// it gives each program, or of the CPU, by the instruction that is there to
+// announce the others.
+//
+// The build tag purego chooses what is executed, not what is known, and makes no
+// difference here but on s390x: that last instruction takes assembly.
 package cpu
 
 import (
@@ -36,6 +41,22 @@ func HasRDSEED() bool { return detected().rdseed }
 // included, as 0x19 for Zen 3 and 4; for every other CPU it returns 0.
 func AMDFamily() int { return detected().amdFamily }
 
+// HasRNDR reports whether RNDR and RNDRRS are announced, which Arm calls
+// FEAT_RNG and has only together: by HWCAP2 bit 16 on Linux, by
+// hw.optional.arm.FEAT_RNG on macOS, by ID_AA64ISAR0_EL1 on FreeBSD. Other
+// systems, Windows among them, say nothing of it, and it is false.
+//
+// No CPU of Apple has them so far.
+func HasRNDR() bool { return detected().rndr }
+
+// HasDARN reports whether Linux announces DARN of Power ISA 3.0, with bit 21 of
+// HWCAP2. AIX has no such word, and it is false there.
+func HasDARN() bool { return detected().darn }
+
+// HasTRNG reports whether the CPU announces the function TRNG of PRNO on s390x:
+// facility 57, and bit 114 of what the query function stores.
+func HasTRNG() bool { return detected().trng }
+
 // Hypervisor reports whether the program runs in a virtual machine, by the bit
 // that is reserved for hypervisors to say so: CPUID leaf 1, ECX bit 31.
 //
@@ -56,14 +77,24 @@ type facts struct {
 	rdrand     bool
 	rdseed     bool
 	amdFamily  int
+	rndr       bool
+	darn       bool
+	trng       bool
 }
 
 // detected keeps a copy because cpuid.CPU is open to everybody: a program that
 // calls cpuid.Detect writes to it at any time.
-var detected = sync.OnceValue(func() facts { return extract(&cpuid.CPU, runtime.GOARCH) })
+var detected = sync.OnceValue(func() facts {
+	f := extract(&cpuid.CPU, runtime.GOARCH)
+	f.darn, f.trng = hasDARN(), hasTRNG()
+	return f
+})
 
 // extract takes the facts from c, which describes a CPU of architecture arch.
 func extract(c *cpuid.CPUInfo, arch string) facts {
+	if arch == "arm64" {
+		return facts{rndr: c.Supports(cpuid.RNDR)}
+	}
 	// Family is 0 where cpuid was built without its assembly, and where the CPU
 	// is older than CPUID. All features are unset then, too.
 	if arch != "amd64" && arch != "386" || c.Family == 0 {

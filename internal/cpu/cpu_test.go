@@ -36,6 +36,10 @@ func TestExtract(t *testing.T) {
 			facts{x86: true, rdrand: true, rdseed: true}},
 		{"CPUID did not answer", machine(cpuid.VendorUnknown, 0), "amd64", facts{}},
 		{"not x86", machine(cpuid.ARM, 8, cpuid.RDRAND, cpuid.RDSEED, cpuid.AESNI, cpuid.HYPERVISOR), "arm64", facts{}},
+		{"Neoverse V1", machine(cpuid.ARM, 0x1f, cpuid.RNDR), "arm64", facts{rndr: true}},
+		{"RNDR, registers not shown", machine(cpuid.VendorUnknown, 0, cpuid.RNDR), "arm64", facts{rndr: true}},
+		{"RNDR on x86", machine(cpuid.Intel, 6, cpuid.RNDR), "amd64", facts{x86: true}},
+		{"RNDR elsewhere", machine(cpuid.VendorUnknown, 0, cpuid.RNDR), "riscv64", facts{}},
 	} {
 		if got := extract(tt.cpu, tt.arch); got != tt.want {
 			t.Errorf("%s: got %+v, want %+v", tt.name, got, tt.want)
@@ -46,12 +50,18 @@ func TestExtract(t *testing.T) {
 // The functions answer from the machine they run on, and stay with it.
 func TestAnswers(t *testing.T) {
 	want := extract(&cpuid.CPU, runtime.GOARCH)
+	want.darn, want.trng = hasDARN(), hasTRNG()
 	check := func(when string) {
 		t.Helper()
 		virtual, known := Hypervisor()
-		got := facts{known, virtual, HasAESNI(), HasRDRAND(), HasRDSEED(), AMDFamily()}
+		got := facts{known, virtual, HasAESNI(), HasRDRAND(), HasRDSEED(), AMDFamily(), HasRNDR(), HasDARN(), HasTRNG()}
 		if got != want {
 			t.Errorf("%s: got %+v, want %+v", when, got, want)
+		}
+		for arch, has := range map[string]bool{"arm64": got.rndr, "ppc64": got.darn, "s390x": got.trng} {
+			if has && !strings.HasPrefix(runtime.GOARCH, arch) {
+				t.Errorf("%s: what only %s has: %+v", when, arch, got)
+			}
 		}
 		if isX86 := runtime.GOARCH == "amd64" || runtime.GOARCH == "386"; known != isX86 {
 			t.Errorf("%s: Hypervisor is known: %v on %s", when, known, runtime.GOARCH)
@@ -64,6 +74,53 @@ func TestAnswers(t *testing.T) {
 	defer func() { cpuid.CPU = saved }()
 	cpuid.CPU = cpuid.CPUInfo{}
 	check("after cpuid.CPU was cleared")
+}
+
+// DARN is bit 21 of AT_HWCAP2 and of nothing else. The vectors are those of QEMU.
+func TestAnnouncesDARN(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		auxv [][2]uintptr
+		want bool
+	}{
+		{"none", nil, false},
+		{"POWER8", [][2]uintptr{{16, 0x58000580}, {26, 0x8e000000}, {0, 0}}, false},
+		{"POWER9", [][2]uintptr{{16, 0x58000580}, {26, 0x8ee00000}, {0, 0}}, true},
+		{"nothing else", [][2]uintptr{{26, 1 << 21}}, true},
+		{"the bits beside", [][2]uintptr{{26, ^uintptr(1 << 21)}}, false},
+		{"the wrong words", [][2]uintptr{{16, ^uintptr(0)}, {29, ^uintptr(0)}, {1 << 21, 26}}, false},
+	} {
+		if got := announcesDARN(tt.auxv); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
+
+// TRNG needs both announcements, and PRNO is not executed, to query it, without
+// the first.
+func TestAnnouncesTRNG(t *testing.T) {
+	const ones = 1<<64 - 1
+	for _, tt := range []struct {
+		name          string
+		facilities    uint64
+		functions     [2]uint64
+		queried, want bool
+	}{
+		{"none", 0, [2]uint64{ones, ones}, false, false},
+		{"all but 57", ones &^ 0x40, [2]uint64{ones, ones}, false, false},
+		{"57", 0x40, [2]uint64{}, true, false},
+		{"57, all but 114", 0x40, [2]uint64{ones, ones &^ 0x2000}, true, false},
+		{"57, 114", 0x40, [2]uint64{0, 0x2000}, true, true},
+		// A z14, and the CPU "max" of QEMU: query, SHA-512-DRNG and TRNG.
+		{"z14", 0x40, [2]uint64{0x9000000000000000, 0x2000}, true, true},
+		{"all", ones, [2]uint64{ones, ones}, true, true},
+	} {
+		queried := false
+		got := announcesTRNG(func() uint64 { return tt.facilities }, func() [2]uint64 { queried = true; return tt.functions })
+		if got != tt.want || queried != tt.queried {
+			t.Errorf("%s: %v, queried: %v", tt.name, got, queried)
+		}
+	}
 }
 
 // The kernel decodes the same bits on its own.

@@ -1,4 +1,4 @@
-//go:build !amd64 || purego
+//go:build !(amd64 || arm64 || ppc64 || ppc64le || s390x) || purego
 
 package hwrand
 
@@ -8,6 +8,9 @@ import (
 )
 
 func detect() machine {
+	if runtime.GOARCH == "riscv64" {
+		return machine{reason: errors.New("hwrand: riscv64 has no generator that is open to programs")}
+	}
 	return machine{reason: errors.New("hwrand: this build has no instruction for " + runtime.GOARCH)}
 }
 
