@@ -110,7 +110,15 @@ func users(t *testing.T, h conditioner.Conditioner) []user {
 		}
 		return nil
 	})
+	events, _ := readyEvents(t, EventsConfig{Conditioner: h})
+	scheduler, _ := playScheduler(SchedulerConfig{Conditioner: h})
 	return []user{
+		{scheduler, []string{"RCT", "APT", "stuck test", "start-up test", h.Name()}},
+		// Without HealthTest, which waits for events.
+		{struct {
+			Source
+			NoiseSource
+		}{events, events}, []string{"RCT", "APT", "stuck test", "start-up test", h.Name()}},
 		{jitter, []string{"time stamp", "GCD", "RCT", "APT", "stuck test", "start-up test", h.Name()}},
 		{seed, []string{"CPU health tests"}},
 		{diluted, []string{"CPU health tests", "SHA-512"}},

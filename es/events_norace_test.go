@@ -1,0 +1,6 @@
+//go:build !race
+
+package es
+
+// eventsRace says that the race detector is on.
+const eventsRace = false

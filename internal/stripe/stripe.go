@@ -1,0 +1,24 @@
+// Package stripe tells goroutines apart at next to no cost, so that those that run
+// at the same time can be given memory of their own.
+package stripe
+
+import "unsafe"
+
+// Hint returns a number that depends on the stack of the goroutine that calls it.
+// A goroutine gets the same number each time, apart from a few changes when its
+// stack grows or the depth of its calls changes by much. Two goroutines mostly get
+// different ones. All bits of the number are equally good.
+//
+// The number of the processor would be better, but to ask for it takes longer than to
+// read a clock: 10 to 20 ns by sync.Pool or RDTSCP, less than 1 ns for the address.
+// The difference is small. Stacks are handed out and taken back in caches of the
+// processors, so goroutines that live briefly run on the stacks of the processor at
+// hand.
+//
+// It is a hint: nothing may depend on it but speed.
+func Hint() uint32 {
+	var here byte
+	// The least stack has 2 KiB. The multiplier is 2³² divided by the golden ratio.
+	h := uint32(uintptr(unsafe.Pointer(&here))>>11) * 0x9e3779b1
+	return h ^ h>>16
+}
