@@ -100,6 +100,7 @@ func (r *RNG) answered(s *source, index, bits, claim int, err error, took time.D
 	} else {
 		zero.Bytes(s.block[:])
 	}
+	again := health == healthUnavailable && text == s.status.Error
 	s.status.note(a, health, text, late, took)
 	s.mu.Unlock()
 
@@ -108,8 +109,8 @@ func (r *RNG) answered(s *source, index, bits, claim int, err error, took time.D
 	if late {
 		return
 	}
-	done <- a // there is room; before the logger, which may take its time
-	if err != nil {
+	done <- a                 // there is room; before the logger, which may take its time
+	if err != nil && !again { // a source that is not there is none in each round
 		r.log.sourceFailed(s.info.Name, text, err)
 	}
 }

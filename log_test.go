@@ -122,3 +122,15 @@ func TestLogSteps(t *testing.T) {
 		text = rest
 	}
 }
+
+// A source that is not there is reported once, and again if it went away once more.
+func TestLogUnavailable(t *testing.T) {
+	var log recorder
+	src := fake("a", estest.Unavailable(), estest.Unavailable(), estest.Unavailable(), estest.OK(100), estest.Unavailable(), estest.Unavailable(), estest.OK(200))
+	c := one(src)
+	c.Logger = log.logger()
+	mustRead(t, newRNG(t, c), 1)
+	if got := log.count("lrng: source failed"); got != 2 {
+		t.Errorf("%d reports, want 2\n%s", got, log.String())
+	}
+}

@@ -124,6 +124,7 @@ func users(t *testing.T, h conditioner.Conditioner) []user {
 		{diluted, []string{"CPU health tests", "SHA-512"}},
 		{drbg, []string{"CPU health tests", "SHA-512"}},
 		{system, []string{"OS health test"}},
+		{NewIdentity(IdentityConfig{}), []string{"SHA-512"}},
 		{aux, []string{h.Name()}},
 		{switched, []string{h.Name()}},
 		{NewAuxiliary(AuxiliaryConfig{Conditioner: oddConditioner{sha256.New(), 256}}), nil},
