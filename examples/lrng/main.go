@@ -6,6 +6,7 @@
 //	lrng status    what the generator is made of, and how it is
 //	lrng selftest  the self-tests of everything on board
 //	lrng record    raw noise of an entropy source, for its assessment
+//	lrng assess    the min-entropy of recorded noise
 //
 // "lrng help COMMAND" tells more. Facts are printed on standard output, everything else
 // on standard error. The exit code is 0, 1 for a failure, or 2 for a wrong call.
@@ -34,7 +35,7 @@ type command struct {
 	flags func(f *flag.FlagSet) func(ctx context.Context, std stdio, args []string) error
 }
 
-var commands = []command{readCommand, tokenCommand, seedCommand, statusCommand, selftestCommand, recordCommand}
+var commands = []command{readCommand, tokenCommand, seedCommand, statusCommand, selftestCommand, recordCommand, assessCommand}
 
 // stdio are the standard streams.
 type stdio struct {
