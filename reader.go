@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lrng-go/lrng/es"
 	"github.com/lrng-go/lrng/internal/selftest"
 	"github.com/lrng-go/lrng/internal/zero"
 	"github.com/lrng-go/lrng/seeding"
@@ -403,6 +404,7 @@ func (r *RNG) GetSeed(ctx context.Context, bits int) (seed []byte, credit int, e
 		return nil, 0, err
 	}
 	defer end()
+	ctx = es.AllowAhead(ctx, false)
 	buf := &seeding.Buffer{Strategy: r.cfg.Strategy.Name()}
 	defer func() { buf.Clear() }()
 	// A seed may take several rounds, and of the sources that share a boundary another one

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/lrng-go/lrng/es"
 	"github.com/lrng-go/lrng/internal/clock"
 	"github.com/lrng-go/lrng/internal/selftest"
 	"github.com/lrng-go/lrng/seeding"
@@ -346,8 +347,9 @@ func (r *RNG) gather(ctx context.Context, a *accumulator, w need) (level seeding
 		return enough(total)
 	}
 	size := (bits + 7) / 8
-	r.round(ctx, bits, together, func(i, credit int, data []byte) { a.add(i, credit, data, size) })
 	margin, _ := r.strategy.conditioning()
+	ctx = es.AllowAhead(ctx, st == seeding.Reseed && margin == 0)
+	r.round(ctx, bits, together, func(i, credit int, data []byte) { a.add(i, credit, data, size) })
 	// A seed that is complete is not worth less for being long, and one digest may be
 	// less than a mechanism takes.
 	if collected := seeding.Sum(a.credits); !enough(a.credits) && a.shorten(r.conditioner(), margin) {

@@ -35,7 +35,7 @@ var knownAnswerTests = map[string][]string{
 		"XDRBG-256",
 	},
 	"es":              {"CPU health tests", "OS health test"},
-	"internal/health": {"RCT", "APT", "stuck test", "start-up test"},
+	"internal/health": {"RCT", "APT", "lag predictor", "stuck test", "start-up test"},
 	"internal/jitter": {"time stamp", "GCD"},
 }
 

@@ -134,7 +134,7 @@ var ErrUnavailable = errors.New("es: source unavailable")
 // Permanent is set, it never has any again.
 type HealthError struct {
 	Source    string // the name of the source
-	Test      string // the name of the test, such as "RCT", "APT" or "start-up"
+	Test      string // the name of the test, such as "RCT", "APT", "lag" or "start-up"
 	Count     int    // what the test counted
 	Cutoff    int    // the count at which the alarm is raised
 	Permanent bool   // whether the source has failed for good

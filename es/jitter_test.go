@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/lrng-go/lrng/conditioner"
+	"github.com/lrng-go/lrng/internal/jitter"
 )
 
 var _ interface {
@@ -212,6 +213,11 @@ func TestJitterConfig(t *testing.T) {
 		{JitterConfig{Rate: 256, OSR: 20, MemorySize: 1 << 12, Conditioner: conditioner.SHA3_512}, ""},
 		{JitterConfig{Rate: -5, OSR: 1, MemorySize: 512 << 20}, ""},
 		{JitterConfig{Conditioner: oddConditioner{sha512.New512_224(), 224}}, ""},
+		{JitterConfig{Noise: JitterMemory}, ""}, {JitterConfig{Noise: JitterHash}, ""},
+		{JitterConfig{Ahead: 128, AheadAge: time.Nanosecond}, ""}, {JitterConfig{AheadAge: time.Hour}, ""},
+		{JitterConfig{Noise: JitterHash + 1}, "JitterConfig.Noise:"}, {JitterConfig{Noise: -1}, "JitterConfig.Noise:"},
+		{JitterConfig{Ahead: -1}, "JitterConfig.Ahead:"}, {JitterConfig{Ahead: 129}, "JitterConfig.Ahead:"},
+		{JitterConfig{AheadAge: -1}, "JitterConfig.AheadAge:"},
 		{JitterConfig{Rate: 257}, "JitterConfig.Rate:"},
 		{JitterConfig{OSR: 21}, "JitterConfig.OSR:"}, {JitterConfig{OSR: -1}, "JitterConfig.OSR:"},
 		{JitterConfig{MemorySize: 1 << 11}, "JitterConfig.MemorySize:"}, {JitterConfig{MemorySize: 5000}, "JitterConfig.MemorySize:"},
@@ -245,6 +251,45 @@ func TestJitterConfig(t *testing.T) {
 		}
 		if n := j.Available(256); n != 0 {
 			t.Errorf("%s Available: %d", tt.names, n)
+		}
+	}
+}
+
+// Each noise has its name and its rate, and JitterHash needs no memory.
+func TestJitterNoises(t *testing.T) {
+	for _, tt := range []struct {
+		noise JitterNoise
+		kind  jitter.Noise
+		name  string
+		osr   int
+	}{{JitterMixed, jitter.Mixed, "jitter", 3}, {JitterMemory, jitter.Memory, "jitter-memory", 6}, {JitterHash, jitter.Hash, "jitter-hash", 6}} {
+		if int(tt.noise) != int(tt.kind) {
+			t.Errorf("%s: %d here, %d in package jitter", tt.name, tt.noise, tt.kind)
+		}
+		const size = 64 << 20
+		j, clock := playJitter(JitterConfig{Noise: tt.noise, MemorySize: size}, lively)
+		if got, want := j.Info(), (Info{Name: tt.name, MaxEntropy: 384, Health: true}); got != want || j.noise.OSR() != tt.osr {
+			t.Errorf("%+v with an OSR of %d, want %+v, %d", got, j.noise.OSR(), want, tt.osr)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if _, err := j.GetNoise(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		if got := after.TotalAlloc-before.TotalAlloc >= size; got != (tt.noise != JitterHash) {
+			t.Errorf("%s: %d bytes were allocated", tt.name, after.TotalAlloc-before.TotalAlloc)
+		}
+		// The errors have the name, too.
+		clock.play = func(int) uint64 { return 0 }
+		var health *HealthError
+		if _, err := failing(t, j, clock); !errors.As(err, &health) || health.Source != tt.name {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := j.HealthTest(ctx); err == nil || !strings.HasPrefix(err.Error(), "es: "+tt.name+": ") {
+			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
 }
@@ -294,9 +339,10 @@ func wantClean(t *testing.T, j *Jitter) {
 	}
 }
 
-// T9, B16, E1: the alarms of the RCT and the APT, for both cut-offs, in the middle
-// of a collection. The block is dropped, the next call starts with the start-up
-// test, and the fault, if it lasts, becomes permanent there. That is final.
+// T9, B16, E1: the alarms of the RCT and the lag predictor, for both cut-offs, in the
+// middle of a collection. The block is dropped, the next call starts with the start-up
+// test at a higher rate, and the fault, if it lasts, becomes permanent there. That is
+// final.
 func TestJitterAlarms(t *testing.T) {
 	const begin = jitterProbe + jitterStartUp + 512 // within the first block, with a new window
 	for _, tt := range []struct {
@@ -309,13 +355,17 @@ func TestJitterAlarms(t *testing.T) {
 		final        int // samples after that
 	}{
 		{"stopped", func(int) uint64 { return 0 }, 3,
-			HealthError{"jitter", "RCT", 91, 91, false}, 90, HealthError{"jitter", "RCT", 181, 181, true}, 90},
+			HealthError{"jitter", "RCT", 91, 91, false}, 90, HealthError{"jitter", "RCT", 241, 241, true}, 120},
 		{"stopped", func(int) uint64 { return 0 }, 1,
-			HealthError{"jitter", "RCT", 31, 31, false}, 30, HealthError{"jitter", "RCT", 61, 61, true}, 30},
+			HealthError{"jitter", "RCT", 31, 31, false}, 30, HealthError{"jitter", "RCT", 121, 121, true}, 60},
 		{"constant", func(int) uint64 { return 999 * 26 }, 3,
-			HealthError{"jitter", "RCT", 91, 91, false}, 91, HealthError{"jitter", "RCT", 181, 181, true}, 90},
+			HealthError{"jitter", "RCT", 91, 91, false}, 91, HealthError{"jitter", "RCT", 241, 241, true}, 120},
 		{"steady growth", func(i int) uint64 { return 26 * uint64(100000+1000*i) }, 3,
-			HealthError{"jitter", "RCT", 91, 91, false}, 92, HealthError{"jitter", "RCT", 181, 181, true}, 90},
+			HealthError{"jitter", "RCT", 91, 91, false}, 92, HealthError{"jitter", "RCT", 241, 241, true}, 120},
+		// Four durations in turn, of which none is stuck. The predictor has been right
+		// with other distances before, and takes ten to see that four is better.
+		{"cycle", func(i int) uint64 { return 26 * []uint64{100, 300, 200, 700}[i%4] }, 3,
+			HealthError{"jitter", "lag run", 111, 111, false}, 10 + 111, HealthError{"jitter", "lag run", 234, 234, true}, 234 - 146},
 	} {
 		j, clock := playJitter(JitterConfig{OSR: tt.osr}, func(i int) uint64 {
 			if i >= begin {
@@ -331,6 +381,9 @@ func TestJitterAlarms(t *testing.T) {
 		}
 		if got := j.Available(256); got != 256 {
 			t.Errorf("%s, osr %d: Available(256) = %d, so nobody would try again", tt.name, tt.osr, got)
+		}
+		if got := j.noise.OSR(); got != tt.osr+1 {
+			t.Errorf("%s: osr %d after an alarm at %d", tt.name, got, tt.osr)
 		}
 		n, err = failing(t, j, clock)
 		if !errors.As(err, &health) || *health != tt.permanent || n != tt.final {
@@ -363,12 +416,13 @@ func wantFinal(t *testing.T, j *Jitter, clock *tape, permanent error) {
 }
 
 // The same for the APT alone: one symbol, in durations that are not stuck because
-// they are some multiple of 256 steps apart.
+// they are some multiple of 256 steps apart, but for every 30th, so that the lag
+// predictor counts no long runs.
 func TestJitterAPTAlarm(t *testing.T) {
-	for _, tt := range []struct{ osr, intermittent, permanent int }{{1, 325, 355}, {3, 459, 479}} {
+	for _, tt := range []struct{ osr, intermittent, next, permanent int }{{1, 325, 422, 447}, {3, 459, 477, 494}} {
 		const begin = jitterProbe + jitterStartUp // a window begins
 		j, clock := playJitter(JitterConfig{OSR: tt.osr}, func(i int) uint64 {
-			if i < begin {
+			if i < begin || (i-begin)%30 == 29 {
 				return lively(i)
 			}
 			z, _ := sound(i)
@@ -380,14 +434,52 @@ func TestJitterAPTAlarm(t *testing.T) {
 		}
 		n, err := failing(t, j, clock)
 		var health *HealthError
-		if !errors.As(err, &health) || *health != (HealthError{"jitter", "APT", tt.intermittent, tt.intermittent, false}) || n != tt.intermittent {
+		if !errors.As(err, &health) || *health != (HealthError{"jitter", "APT", tt.intermittent, tt.intermittent, false}) || n != tt.intermittent+tt.intermittent/29 {
 			t.Fatalf("osr %d: %v after %d samples", tt.osr, err, n)
 		}
+		// One of those that follow is another symbol.
 		n, err = failing(t, j, clock)
-		if !errors.As(err, &health) || *health != (HealthError{"jitter", "APT", tt.permanent, tt.permanent, true}) || n != tt.permanent-tt.intermittent {
+		if !errors.As(err, &health) || *health != (HealthError{"jitter", "APT", tt.permanent, tt.permanent, true}) || n != tt.permanent-tt.next+1 {
 			t.Fatalf("osr %d: %v after %d more samples", tt.osr, err, n)
 		}
 		wantFinal(t, j, clock, err)
+	}
+}
+
+// B16: with each intermittent failure a block takes more samples, until no rate is left:
+// the failure at 20 is permanent.
+func TestJitterRaises(t *testing.T) {
+	bad := false
+	j, clock := playJitter(JitterConfig{OSR: 17}, func(i int) uint64 {
+		if bad {
+			return 26 * []uint64{100, 300, 200, 700}[i%4]
+		}
+		return lively(i)
+	})
+	for osr := 17; ; osr++ {
+		bad = false
+		if err := j.HealthTest(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		before := clock.samples()
+		if credit, err := j.GetEntropy(t.Context(), make([]byte, 32), 256); credit != 256 || err != nil {
+			t.Fatalf("osr %d: %d, %v", osr, credit, err)
+		}
+		counted := 0
+		_, next := wantBlock(sha512.New(), lively, before, 256, osr)
+		if counted = clock.samples() - before; clock.samples() != next {
+			t.Errorf("osr %d: a block of %d samples, want %d", osr, counted, next-before)
+		}
+		bad = true
+		_, err := failing(t, j, clock)
+		var health *HealthError
+		if !errors.As(err, &health) || health.Test != "lag run" || health.Permanent != (osr == 20) {
+			t.Fatalf("osr %d: %v", osr, err)
+		}
+		if health.Permanent {
+			wantFinal(t, j, clock, err)
+			break
+		}
 	}
 }
 
@@ -410,8 +502,8 @@ func TestJitterRecovery(t *testing.T) {
 	if credit != 256 || err != nil {
 		t.Fatalf("credit %d, %v", credit, err)
 	}
-	// The window of the fault ends first.
-	want, _ := wantBlock(sha512.New(), play, begin+512+jitterStartUp, 256, 3)
+	// The window of the fault ends first. The rate is one higher.
+	want, _ := wantBlock(sha512.New(), play, begin+512+jitterStartUp, 256, 4)
 	if !bytes.Equal(p, want[:32]) {
 		t.Error("the block is not made of the samples after the start-up test")
 	}
@@ -548,8 +640,8 @@ func TestJitterWhileCollecting(t *testing.T) {
 	}
 }
 
-// T8: a source that is too slow costs its credit. The time is that of a start-up
-// or of a block, and 250 ms to the last nanosecond are allowed.
+// T8: a source that is too slow costs its credit. The time is that of a call, and 900 ms
+// to the last nanosecond are allowed.
 func TestJitterBudget(t *testing.T) {
 	const start = jitterProbe + jitterStartUp
 	for _, tt := range []struct {
@@ -558,10 +650,10 @@ func TestJitterBudget(t *testing.T) {
 		took time.Duration
 		ok   bool
 	}{
-		{"start-up in time", 100, 250 * time.Millisecond, true},
-		{"start-up too slow", 100, 250*time.Millisecond + 1, false},
-		{"block in time", start + 700, 250 * time.Millisecond, true},
-		{"block too slow", start + 700, 250*time.Millisecond + 1, false},
+		{"start-up in time", 100, jitterBudget, true},
+		{"start-up too slow", 100, jitterBudget + 1, false},
+		{"block in time", start + 700, jitterBudget, true},
+		{"block too slow", start + 700, jitterBudget + 1, false},
 		{"hang of an hour", start + 700, time.Hour, false},
 	} {
 		var elapsed time.Duration
@@ -591,17 +683,20 @@ func TestJitterBudget(t *testing.T) {
 		}
 	}
 
-	// Each part has the time for itself: 150 µs a sample is 192 ms for the start-up
-	// and almost as much for the block.
+	// 350 µs a sample is 450 ms for the start-up and almost as much for the block. The
+	// next call has as much time for itself.
 	var elapsed time.Duration
-	clock := &tape{play: func(i int) uint64 { elapsed += 150 * time.Microsecond; return lively(i) }}
+	clock := &tape{play: func(i int) uint64 { elapsed += 350 * time.Microsecond; return lively(i) }}
 	j := newJitter(JitterConfig{MemorySize: 1 << 12}, clock.now, func() time.Duration { return elapsed })
-	if credit, err := j.GetEntropy(t.Context(), make([]byte, 32), 256); credit != 256 || err != nil || elapsed < 250*time.Millisecond {
+	if credit, err := j.GetEntropy(t.Context(), make([]byte, 32), 256); credit != 256 || err != nil || elapsed < jitterBudget-200*time.Millisecond {
 		t.Errorf("credit %d, %v after %v", credit, err, elapsed)
+	}
+	if credit, err := j.GetEntropy(t.Context(), make([]byte, 32), 256); credit != 256 || err != nil || elapsed < jitterBudget {
+		t.Errorf("the next call: credit %d, %v after %v", credit, err, elapsed)
 	}
 	// 1 ms a sample, the clock of a machine of long ago, is too slow.
 	clock.play = func(i int) uint64 { elapsed += time.Millisecond; return lively(i) }
-	if n, err := failing(t, j, clock); !errors.Is(err, ErrUnavailable) || n > 250+16 {
+	if n, err := failing(t, j, clock); !errors.Is(err, ErrUnavailable) || n > 900+16 {
 		t.Errorf("1 ms a sample: %v after %d samples", err, n)
 	}
 }
@@ -741,13 +836,18 @@ func TestJitterPrintsNothing(t *testing.T) {
 func realJitter(t testing.TB, c JitterConfig) *Jitter {
 	t.Helper()
 	j := NewJitter(c)
-	if err := j.HealthTest(t.Context()); err != nil {
-		if runtime.GOARCH == "amd64" {
-			t.Fatal(err)
+	var err error
+	for range 20 {
+		// On a machine that has much else to do the time for it can be over.
+		if err = j.HealthTest(t.Context()); err == nil {
+			return j
 		}
-		t.Skip(err)
 	}
-	return j
+	if runtime.GOARCH == "amd64" {
+		t.Fatal(err)
+	}
+	t.Skip(err)
+	return nil
 }
 
 // Rules 1 and 7. That 32 bytes come twice has a probability of 2⁻²⁵⁶ for each
@@ -815,7 +915,7 @@ func FuzzJitter(f *testing.F) {
 	f.Add(0, 0, 0, byte(0), 32, 256, []byte{1})
 	f.Fuzz(func(t *testing.T, rate, osr, memory int, conditioners byte, size, bits int, durations []byte) {
 		all := []conditioner.Conditioner{nil, conditioner.SHA256, conditioner.SHA384, conditioner.SHA512, conditioner.SHA3_256, conditioner.SHA3_384, conditioner.SHA3_512}
-		c := JitterConfig{rate, osr, memory, all[int(conditioners)%len(all)]}
+		c := JitterConfig{Rate: rate, OSR: osr, MemorySize: memory, Conditioner: all[int(conditioners)%len(all)], Noise: JitterNoise(conditioners / 16 % 4)}
 		if memory > 1<<20 {
 			NewJitter(c)
 			c.MemorySize = 0

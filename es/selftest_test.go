@@ -113,13 +113,13 @@ func users(t *testing.T, h conditioner.Conditioner) []user {
 	events, _ := readyEvents(t, EventsConfig{Conditioner: h})
 	scheduler, _ := playScheduler(SchedulerConfig{Conditioner: h})
 	return []user{
-		{scheduler, []string{"RCT", "APT", "stuck test", "start-up test", h.Name()}},
+		{scheduler, []string{"RCT", "APT", "lag predictor", "stuck test", "start-up test", h.Name()}},
 		// Without HealthTest, which waits for events.
 		{struct {
 			Source
 			NoiseSource
-		}{events, events}, []string{"RCT", "APT", "stuck test", "start-up test", h.Name()}},
-		{jitter, []string{"time stamp", "GCD", "RCT", "APT", "stuck test", "start-up test", h.Name()}},
+		}{events, events}, []string{"RCT", "APT", "lag predictor", "stuck test", "start-up test", h.Name()}},
+		{jitter, []string{"time stamp", "GCD", "RCT", "APT", "lag predictor", "stuck test", "start-up test", h.Name()}},
 		{seed, []string{"CPU health tests"}},
 		{diluted, []string{"CPU health tests", "SHA-512"}},
 		{drbg, []string{"CPU health tests", "SHA-512"}},
@@ -173,8 +173,8 @@ func TestSelfTestFaults(t *testing.T) {
 	if !faults.Supported() {
 		t.Skip("no processes here")
 	}
-	if n := len(selftest.All()); n != 6+6+2 {
-		t.Errorf("there are %d self-tests, want 14", n)
+	if n := len(selftest.All()); n != 6+7+2 {
+		t.Errorf("there are %d self-tests, want 15", n)
 	}
 	if err := faults.Run("TestSelfTestFaults", testing.Short()); err != nil {
 		t.Error(err)

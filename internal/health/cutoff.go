@@ -109,11 +109,15 @@ func critBinom(n int, h, alpha float64) int {
 	// below the smallest float64.
 	//
 	//	P(X = n) = 2⁻ⁿʰ,  P(X = i-1) = P(X = i) · i/(n-i+1) · (2ʰ-1)
-	whole, frac := math.Modf(alpha - float64(n)*h)
+	first, log := n, alpha-float64(n)*h
+	if n > maxWindow {
+		first, log = critBinomStart(n, h, alpha)
+	}
+	whole, frac := math.Modf(log)
 	m, e := math.Exp2(frac), int(whole)
 	odds := math.Expm1(h * math.Ln2)
 	sum := 0.0
-	for i := n; i > 0; i-- {
+	for i := first; i > 0; i-- {
 		sum += math.Ldexp(m, e) // P(X > i-1)
 		// Where the two sides are equal, as for n·h = alpha, rounding does not
 		// decide.
@@ -125,4 +129,22 @@ func critBinom(n int, h, alpha float64) int {
 		e += d
 	}
 	return 0
+}
+
+// critBinomStart returns where critBinom may begin if n is large, and log2 of 2^alpha
+// times the probability of that i. What is left out is less than 2⁻⁶⁴ of what is
+// looked for: P(X ≥ np+t) ≤ exp(-2t²/n) (Hoeffding, 1963).
+func critBinomStart(n int, h, alpha float64) (i int, log float64) {
+	size := float64(n)
+	i = int(size*math.Exp2(-h)+math.Sqrt(size*(alpha+64)*math.Ln2/2)) + 1
+	if i >= n {
+		return n, alpha - size*h
+	}
+	all, _ := math.Lgamma(size + 1)
+	yes, _ := math.Lgamma(float64(i) + 1)
+	no, _ := math.Lgamma(float64(n-i) + 1)
+	// P(X = i) = n!/(i!·(n-i)!) · 2⁻ⁱʰ · (1-2⁻ʰ)ⁿ⁻ⁱ. The logarithms are below 2²¹,
+	// their error below 2⁻³⁰.
+	q := -math.Expm1(-h * math.Ln2)
+	return i, alpha + (all-yes-no)/math.Ln2 - float64(i)*h + float64(n-i)*math.Log2(q)
 }

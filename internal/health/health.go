@@ -1,7 +1,8 @@
 // Package health implements the continuous health tests of an entropy source:
 // the repetition count test, the adaptive proportion test and the start-up test
 // of NIST SP 800-90B, Section 4, the stuck test of the jitter sources of LRNG
-// and jitterentropy, and the computation of the cut-offs.
+// and jitterentropy, the lag predictor of the latter, and the computation of the
+// cut-offs.
 //
 // The tests look at one raw sample at a time and keep of what they saw only what
 // they need: a count, and the symbol or difference that the next sample is
@@ -66,7 +67,7 @@ func (c Cutoffs) verdict(n int) Result {
 
 // A Failure is the alarm of a test.
 type Failure struct {
-	Test      string // "RCT", "APT" or "start-up"
+	Test      string // "RCT", "APT", "lag", "lag run" or "start-up"
 	Count     int    // what the test counted
 	Cutoff    int    // the count at which the alarm is raised
 	Permanent bool
@@ -93,11 +94,13 @@ type Config struct {
 	Alpha, PermanentAlpha float64
 }
 
-// Tests runs the RCT, the APT and the start-up test on the samples of one noise
-// source.
+// Tests runs the RCT, the APT, on request the lag predictor, and the start-up test on
+// the samples of one noise source.
 type Tests struct {
+	config  Config
 	rct     RCT
 	apt     APT
+	lag     *Lag     // nil if there is none
 	left    int      // samples that have yet to pass before the start-up is over
 	failure *Failure // the permanent failure, if there was one
 }
@@ -113,9 +116,73 @@ func New(c Config) (*Tests, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Tests{rct: NewRCT(rct), apt: NewAPT(apt, c.Window)}
+	t := &Tests{config: c, rct: NewRCT(rct), apt: NewAPT(apt, c.Window)}
 	t.Restart()
 	return t, nil
+}
+
+// AddLag adds the lag predictor, with the cut-offs for the claim of t at [LagAlpha]
+// and [LagPermanentAlpha].
+func (t *Tests) AddLag() error {
+	counts, runs, err := t.config.lagCutoffs()
+	if err != nil {
+		return err
+	}
+	lag := NewLag(counts, runs)
+	t.lag = &lag
+	return nil
+}
+
+// Claim changes the claim to h bits a sample, for a source of which less is claimed
+// after an alarm. The counts go on. One that has reached its cut-off is raised to the
+// new one, if it is less: so a fault that lasts is no further from a permanent failure
+// than if it had begun now, and the alarm is not raised again.
+func (t *Tests) Claim(h float64) error {
+	c := t.config
+	c.H = h
+	rct, apt, err := c.cutoffs()
+	if err != nil {
+		return err
+	}
+	t.rct.count = t.rct.cutoffs.carry(rct, t.rct.count)
+	t.apt.count = t.apt.cutoffs.carry(apt, t.apt.count)
+	t.rct.cutoffs, t.apt.cutoffs = rct, apt
+	if t.lag != nil {
+		counts, runs, err := c.lagCutoffs()
+		if err != nil {
+			return err
+		}
+		t.lag.count = t.lag.counts.carry(counts, t.lag.count)
+		t.lag.run = t.lag.runs.carry(runs, t.lag.run)
+		t.lag.counts, t.lag.runs = counts, runs
+	}
+	t.config = c
+	return nil
+}
+
+// carry returns what a count is raised to when the cut-offs change from c to d.
+func (c Cutoffs) carry(d Cutoffs, count int) int {
+	if count < c.Intermittent {
+		return count
+	}
+	return max(count, d.Intermittent)
+}
+
+// lagCutoffs computes the cut-offs of the lag predictor. As with the APT, there is no
+// permanent one that is too likely.
+func (c Config) lagCutoffs() (counts, runs Cutoffs, err error) {
+	if counts.Intermittent, runs.Intermittent, err = LagCutoffs(LagAlpha, c.H); err != nil {
+		return counts, runs, err
+	}
+	if counts.Permanent, runs.Permanent, err = LagCutoffs(LagPermanentAlpha, c.H); err != nil {
+		return counts, runs, err
+	}
+	for _, cutoffs := range []*Cutoffs{&counts, &runs} {
+		if cutoffs.Permanent == lagWindow-lagHistory {
+			cutoffs.Permanent = 0
+		}
+	}
+	return counts, runs, nil
 }
 
 // cutoffs computes the cut-offs of both tests.
@@ -155,14 +222,15 @@ func (t *Tests) Ready() bool { return t.left == 0 && t.failure == nil }
 
 // Next tests one symbol. It returns nil, or the alarm that this symbol raised.
 //
-// An intermittent failure is reported once for each run (RCT) or window (APT).
-// Until that has ended the start-up test does not begin to count. A permanent
-// failure is returned by every later call.
+// An intermittent failure is reported once for each run (RCT, lag predictor) or
+// window (APT, lag predictor). Until that has ended the start-up test does not begin
+// to count. What the lag predictor finds while another test reports it as well is not
+// reported again. A permanent failure is returned by every later call.
 func (t *Tests) Next(x uint64) *Failure {
 	if t.failure != nil {
 		return t.failure
 	}
-	return t.judge(t.rct.Next(x), t.apt.Next(x))
+	return t.judge(t.rct.Next(x), t.apt.Next(x), t.nextLag(x))
 }
 
 // NextStuck tests one symbol as Next does, but the RCT counts stuck samples
@@ -172,11 +240,18 @@ func (t *Tests) NextStuck(x uint64, stuck bool) *Failure {
 	if t.failure != nil {
 		return t.failure
 	}
-	return t.judge(t.rct.Repeat(stuck), t.apt.Next(x))
+	return t.judge(t.rct.Repeat(stuck), t.apt.Next(x), t.nextLag(x))
+}
+
+func (t *Tests) nextLag(x uint64) Result {
+	if t.lag == nil {
+		return Pass
+	}
+	return t.lag.Next(x)
 }
 
 // judge draws the conclusion from the results for one sample.
-func (t *Tests) judge(rct, apt Result) *Failure {
+func (t *Tests) judge(rct, apt, lag Result) *Failure {
 	switch {
 	case rct == Permanent:
 		t.failure = &Failure{"RCT", t.rct.count, t.rct.cutoffs.Permanent, true}
@@ -184,7 +259,10 @@ func (t *Tests) judge(rct, apt Result) *Failure {
 	case apt == Permanent:
 		t.failure = &Failure{"APT", t.apt.count, t.apt.cutoffs.Permanent, true}
 		return t.failure
-	case rct == Pass && apt == Pass:
+	case lag == Permanent:
+		t.failure = t.lag.failure(lag)
+		return t.failure
+	case rct == Pass && apt == Pass && lag == Pass:
 		t.left = max(0, t.left-1)
 		return nil
 	}
@@ -194,6 +272,8 @@ func (t *Tests) judge(rct, apt Result) *Failure {
 		return &Failure{"RCT", t.rct.count, t.rct.cutoffs.Intermittent, false}
 	case apt == Intermittent && t.apt.count == t.apt.cutoffs.Intermittent:
 		return &Failure{"APT", t.apt.count, t.apt.cutoffs.Intermittent, false}
+	case lag == Intermittent && rct == Pass && apt == Pass:
+		return t.lag.failure(lag) // nil, if it has been reported
 	}
 	return nil // the alarm has been reported
 }

@@ -53,6 +53,27 @@ var selfTests = []*selftest.Test{
 			return replay(input, t.Next), nil
 		}),
 
+	// A window of 96 symbols, with a pattern of eight and one of three that is broken
+	// three times, and the beginning of the next. The 12th right guess in a row fails
+	// and the 16th for good; of all, the 40th and the 50th.
+	selftest.New("lag predictor",
+		"1112131415161718111213141516171811121314151617181112"+
+			"01020301020301020301020301020301020309"+
+			"0203010203010203010209"+
+			"010203010203010203010203010209"+
+			"01020301020301020301020301020301020301020301020301"+
+			"0203010203010203010203010203",
+		"001401"+"001802"+"001a00"+"004c01"+"005602"+"006000",
+		func(input []byte) ([]byte, error) {
+			t := NewLag(Cutoffs{40, 50}, Cutoffs{12, 16})
+			t.window = 96
+			var samples []byte
+			for _, x := range input {
+				samples = append(samples, x, 1)
+			}
+			return replay(samples, t.Next), nil
+		}),
+
 	// Differences of time stamps: the same again, constant growth, two in turn, none.
 	selftest.New("stuck test",
 		"05"+"05"+"07"+"09"+"0b"+"0e"+"14"+"1e"+"32"+"1e"+"32"+"64"+"00"+"07",

@@ -20,7 +20,7 @@ func TestSelfTests(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if want := []string{"RCT", "APT", "stuck test", "start-up test"}; !slices.Equal(got, want) {
+	if want := []string{"RCT", "APT", "lag predictor", "stuck test", "start-up test"}; !slices.Equal(got, want) {
 		t.Errorf("there are self-tests %q, want %q", got, want)
 	}
 	if err := SelfTest(); err != nil {
@@ -81,6 +81,25 @@ func TestSelfTestAnswers(t *testing.T) {
 		}
 	}
 	want["APT"] = answer(verdicts)
+
+	// The predictor in words. Only a right guess raises its counts.
+	var symbols []uint64
+	verdicts = nil
+	count := 0
+	for i, x := range selfTestOf(t, "lag predictor").Input() {
+		if i == 96 {
+			count = 0
+		}
+		symbols = append(symbols, uint64(x))
+		n, run := slowLag(symbols, 96)
+		v := Pass
+		if n > count {
+			v = max(verdict(n, 40, 50), verdict(run, 12, 16))
+		}
+		verdicts = append(verdicts, v)
+		count = n
+	}
+	want["lag predictor"] = answer(verdicts)
 
 	// The derivatives, computed anew for each.
 	d := append([]byte{0, 0}, selfTestOf(t, "stuck test").Input()...)

@@ -13,8 +13,9 @@ import (
 // stands for that many durations without a pattern.
 //
 // What must hold: no panic, no sample that counts within 1024 good ones of a
-// start or an error, none that is zero, negative or equal to the one before, and
-// after a permanent failure no other result.
+// start or an error, none that is zero, negative or equal to the one before, a higher
+// OSR after each intermittent failure and only then, and after a permanent failure no
+// other result.
 func FuzzSource(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 255, 0, 0, 0, 0, 255})
 	f.Fuzz(func(t *testing.T, in []byte) {
@@ -32,16 +33,27 @@ func FuzzSource(f *testing.F) {
 		good := 0 // samples since the start or an error
 		var permanent error
 		for i, d := range durations {
+			osr := s.OSR()
 			delta, counts, err := s.Next()
+			if permanent != nil {
+				if err != permanent || counts || delta != 0 {
+					t.Fatalf("sample %d: %v after %v", i, err, permanent)
+				}
+				continue
+			}
 			if clock.samples() != i+1 {
 				t.Fatalf("%d samples for %d calls", clock.samples(), i+1)
 			}
-			if permanent != nil && (err != permanent || counts) {
-				t.Fatalf("sample %d: %v after %v", i, err, permanent)
-			}
 			var failure *health.Failure
-			if errors.As(err, &failure) && failure.Permanent {
-				permanent = err
+			if errors.As(err, &failure) {
+				if failure.Permanent {
+					permanent = err
+				} else {
+					osr++
+				}
+			}
+			if s.OSR() != osr || osr > MaxOSR {
+				t.Fatalf("sample %d: osr %d after %v, want %d", i, s.OSR(), err, osr)
 			}
 			if err != nil {
 				if delta != 0 || counts || s.Ready() {

@@ -54,7 +54,7 @@ func durations(input []byte) ([]byte, error) {
 	if clock.Stands() {
 		return nil, errors.New("the time stamp stands still")
 	}
-	n := noise{memory: make([]byte, MinMemory), accesses: accesses, x: 1}
+	n := noise{memory: make([]byte, MinMemory), hash: true, length: 1, x: 1}
 	n.now = func() uint64 {
 		stamp := binary.BigEndian.Uint64(input)
 		input = input[8:]
@@ -81,11 +81,11 @@ func steps(input []byte) ([]byte, error) {
 		var p probe
 		for i := uint64(1); !p.next(i * uint64(ticks)); i++ {
 		}
-		step, err := p.verdict()
+		c, err := p.verdict()
 		if err != nil && !errors.Is(err, errStopped) {
 			return nil, err
 		}
-		answer = binary.BigEndian.AppendUint16(answer, uint16(step))
+		answer = binary.BigEndian.AppendUint16(answer, uint16(c.Step))
 	}
 	return answer, nil
 }

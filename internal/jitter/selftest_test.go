@@ -22,7 +22,7 @@ func TestSelfTests(t *testing.T) {
 		}
 	}
 	slices.Sort(got)
-	if want := []string{"APT", "GCD", "RCT", "start-up test", "stuck test", "time stamp"}; !slices.Equal(got, want) {
+	if want := []string{"APT", "GCD", "RCT", "lag predictor", "start-up test", "stuck test", "time stamp"}; !slices.Equal(got, want) {
 		t.Errorf("there are self-tests %q, want %q", got, want)
 	}
 	if err := SelfTest(); err != nil {
