@@ -28,7 +28,7 @@ func readyEvents(t testing.TB, c EventsConfig) (*Events, *timeline) {
 	t.Helper()
 	e, line := NewEvents(c), newTimeline()
 	for int(e.pool.available.Load()) < min(256, e.pool.most()) {
-		feed(e, line.events(64), 0)
+		feedEvents(e, line.events(64), 0)
 		e.Stats()
 	}
 	return e, line
@@ -238,7 +238,7 @@ func TestEventsAddDoesNotWait(t *testing.T) {
 	e, line := readyEvents(t, EventsConfig{OSR: 1})
 	before := e.Stats()
 	e.pool.mu.Lock()
-	feed(e, line.events(1000), 0)
+	feedEvents(e, line.events(1000), 0)
 	if n := e.stripes[0].n; n != 1000 {
 		t.Errorf("%d events are in the array", n)
 	}
@@ -248,9 +248,9 @@ func TestEventsAddDoesNotWait(t *testing.T) {
 	}
 	before = e.Stats()
 	e.stripes[1].mu.Lock()
-	feed(e, line.events(3), 1)
+	feedEvents(e, line.events(3), 1)
 	e.stripes[2].mu.Lock()
-	feed(e, line.events(5), 1)
+	feedEvents(e, line.events(5), 1)
 	e.stripes[1].mu.Unlock()
 	e.stripes[2].mu.Unlock()
 	if n := e.stripes[2].n; n != 3 {
@@ -261,7 +261,7 @@ func TestEventsAddDoesNotWait(t *testing.T) {
 	}
 	last := uint32(len(e.stripes) - 1)
 	e.stripes[last].mu.Lock()
-	feed(e, line.events(1), last)
+	feedEvents(e, line.events(1), last)
 	e.stripes[last].mu.Unlock()
 	if e.stripes[0].n != 1 {
 		t.Error("the array after the last is not the first")
@@ -276,7 +276,7 @@ func TestEventsOverwrites(t *testing.T) {
 			e := NewEvents(EventsConfig{Array: size, NoContinuousCompression: true, Conditioner: h})
 			line := newTimeline()
 			for round := range 2 {
-				feed(e, line.events(n), 3)
+				feedEvents(e, line.events(n), 3)
 				if round == 0 && len(h.events) != 0 {
 					t.Fatal("hashed without being asked")
 				}
@@ -350,7 +350,7 @@ func TestEventsNotify(t *testing.T) {
 	last := 0
 	for len(got) < 6 && line.i < 10000 {
 		n := len(got)
-		feed(e, line.events(1), 0)
+		feedEvents(e, line.events(1), 0)
 		now := e.Available(1000)
 		if crossed := now/128 > last/128; crossed != (len(got) == n+2) {
 			t.Fatalf("%d bits after %d: %d calls", now, last, len(got)-n)
@@ -364,7 +364,7 @@ func TestEventsNotify(t *testing.T) {
 	if credit, err := e.GetEntropy(t.Context(), make([]byte, 32), 256); credit != 256 || err != nil {
 		t.Fatal(credit, err)
 	}
-	feed(e, line.events(1000), 0)
+	feedEvents(e, line.events(1000), 0)
 	if len(got) <= 6 {
 		t.Error("not called again")
 	}
@@ -374,7 +374,7 @@ func TestEventsNotify(t *testing.T) {
 		e, line := NewEvents(c), newTimeline()
 		e.Notify(func() { t.Errorf("%+v: called", c) })
 		for range 100 {
-			feed(e, line.events(64), 0)
+			feedEvents(e, line.events(64), 0)
 			e.Stats()
 		}
 	}
@@ -393,11 +393,11 @@ func TestEventsNoise(t *testing.T) {
 		t.Fatalf("%d, %v before anything was recorded", n, err)
 	}
 	first := line.i
-	feed(e, line.events(30), 0)
+	feedEvents(e, line.events(30), 0)
 	if n, err := e.GetNoise(p); n != 30 || err != nil {
 		t.Fatalf("%d, %v after 30 events", n, err)
 	}
-	feed(e, line.events(200), 0)
+	feedEvents(e, line.events(200), 0)
 	if n, err := e.GetNoise(p[30:]); n != 70 || err != nil {
 		t.Fatalf("%d, %v after 200 events more", n, err)
 	}
@@ -417,18 +417,18 @@ func TestEventsNoise(t *testing.T) {
 
 	// Less is asked for than was recorded: the rest comes with the next call.
 	e.GetNoise(p)
-	feed(e, line.events(50), 0)
+	feedEvents(e, line.events(50), 0)
 	if n, _ := e.GetNoise(p[:20]); n != 20 {
 		t.Errorf("%d of 20", n)
 	}
-	feed(e, line.events(50), 0)
+	feedEvents(e, line.events(50), 0)
 	if n, _ := e.GetNoise(p); n != 30 {
 		t.Errorf("%d of the 30 that were left", n)
 	}
 	if n, _ := e.GetNoise(nil); n != 0 {
 		t.Error(n)
 	}
-	feed(e, line.events(50), 0)
+	feedEvents(e, line.events(50), 0)
 	if n, _ := e.GetNoise(p); n != 0 {
 		t.Errorf("%d after the end of the recording", n)
 	}
@@ -488,14 +488,14 @@ func TestEventsHealthTest(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			e, line := readyEvents(t, EventsConfig{})
 			// A window begins.
-			feed(e, line.events(512-(line.i-100)%512), 0)
+			feedEvents(e, line.events(512-(line.i-100)%512), 0)
 			e.Stats()
 			before := e.Available(384)
 			line.play = tt.play
 			done := make(chan error, 1)
 			go func() { done <- e.HealthTest(t.Context()) }()
 			synctest.Wait()
-			feed(e, line.events(tt.extra-1), 0)
+			feedEvents(e, line.events(tt.extra-1), 0)
 			time.Sleep(time.Second)
 			if len(done) != 0 {
 				t.Fatalf("%s: over too early: %v", tt.name, <-done)
@@ -503,7 +503,7 @@ func TestEventsHealthTest(t *testing.T) {
 			if got := e.Available(384); got != before {
 				t.Errorf("%s: available %d, before %d", tt.name, got, before)
 			}
-			feed(e, line.events(1), 0)
+			feedEvents(e, line.events(1), 0)
 			err := <-done
 			if tt.want == "" {
 				if err != nil {
@@ -538,12 +538,12 @@ func TestEventsHealthTest(t *testing.T) {
 func TestEventsAcrossBubbles(t *testing.T) {
 	e, line := readyEvents(t, EventsConfig{OSR: 1})
 	synctest.Test(t, func(t *testing.T) {
-		feed(e, line.events(500), 0)
+		feedEvents(e, line.events(500), 0)
 		if credit, err := e.GetEntropy(t.Context(), make([]byte, 32), 256); credit != 256 || err != nil {
 			t.Error(credit, err)
 		}
 	})
-	feed(e, line.events(500), 0)
+	feedEvents(e, line.events(500), 0)
 	if credit, err := e.GetEntropy(t.Context(), make([]byte, 32), 256); credit != 256 || err != nil {
 		t.Error(credit, err)
 	}
@@ -594,7 +594,7 @@ func TestEventsHashPanics(t *testing.T) {
 		return false
 	}
 	for _, call := range []func(){
-		func() { feed(e, line.events(1000), 0) },
+		func() { feedEvents(e, line.events(1000), 0) },
 		func() { e.GetEntropy(t.Context(), make([]byte, 1), 8) },
 	} {
 		h.panics.Store(true)
@@ -606,11 +606,11 @@ func TestEventsHashPanics(t *testing.T) {
 			t.Errorf("credit %d is left", e.pool.credit)
 		}
 		lost := e.Stats().Lost
-		feed(e, line.events(1000), 0)
+		feedEvents(e, line.events(1000), 0)
 		if credit, err := e.GetEntropy(t.Context(), make([]byte, 32), 256); credit != 256 || err != nil {
 			t.Error(credit, err)
 		}
-		feed(e, line.events(500), 0)
+		feedEvents(e, line.events(500), 0)
 		if got := e.Stats().Lost; got != lost {
 			t.Errorf("%d events were lost", got-lost)
 		}
@@ -621,7 +621,7 @@ func TestEventsHashPanics(t *testing.T) {
 // the digest it comes from, nor the events.
 func TestEventsForgets(t *testing.T) {
 	e, line := readyEvents(t, EventsConfig{OSR: 1})
-	feed(e, line.events(10), 0)
+	feedEvents(e, line.events(10), 0)
 	var d []byte
 	e.with(func(p *eventPool) { d = p.state.Sum(nil) })
 	out := make([]byte, 64)
@@ -663,7 +663,7 @@ func TestEventsForgets(t *testing.T) {
 func TestEventsClear(t *testing.T) {
 	e, line := readyEvents(t, EventsConfig{OSR: 1})
 	e.GetNoise(make([]byte, 10))
-	feed(e, line.events(5), 0)
+	feedEvents(e, line.events(5), 0)
 	for range 2 {
 		e.Clear()
 		p := []byte{1, 2}
@@ -679,7 +679,7 @@ func TestEventsClear(t *testing.T) {
 		if e.Available(256) != 0 {
 			t.Error("available")
 		}
-		feed(e, line.events(2000), 0)
+		feedEvents(e, line.events(2000), 0)
 	}
 	if e.pool.credit != 0 || e.pool.record != nil || e.pool.encoded != [320]byte{} {
 		t.Error("something is left")
@@ -773,15 +773,15 @@ func FuzzEvents(f *testing.F) {
 			switch {
 			case op < 64: // equal intervals
 				line.play = func(int) uint64 { return uint64(op) * 26 }
-				feed(e, line.events(10*int(op)), uint32(op))
+				feedEvents(e, line.events(10*int(op)), uint32(op))
 				added += 10 * int(op)
 			case op < 128: // short and long ones, and steps back
 				line.play = func(j int) uint64 { return uint64(int64(j%3-1) << (op - 64)) }
-				feed(e, line.events(50), uint32(op))
+				feedEvents(e, line.events(50), uint32(op))
 				added += 50
 			case op < 230:
 				line.play = lively
-				feed(e, line.events(600), uint32(op))
+				feedEvents(e, line.events(600), uint32(op))
 				added += 600
 			default:
 				size, bits := int(op-230)*5, (i*37)%600-20

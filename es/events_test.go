@@ -58,8 +58,8 @@ func (l *timeline) events(n int) []event {
 	return e
 }
 
-// feed adds events to the array of that hint.
-func feed(e *Events, events []event, hint uint32) {
+// feedEvents adds events to the array of that hint.
+func feedEvents(e *Events, events []event, hint uint32) {
 	for _, ev := range events {
 		e.add(ev, hint)
 	}
@@ -134,7 +134,7 @@ func TestEventsPool(t *testing.T) {
 		name := fmt.Sprintf("%+v", tt.c)
 		line := newTimeline()
 		all := line.events(eventsStartUp)
-		feed(e, all, 0)
+		feedEvents(e, all, 0)
 		osr, rate, width := max(tt.c.OSR, 1), 256, 8*tt.h().Size()
 		if tt.c.OSR == 0 {
 			osr = 8
@@ -146,7 +146,7 @@ func TestEventsPool(t *testing.T) {
 		from, rest, have := 0, 0, 0
 		for call := range 4 {
 			more := line.events(tt.events)
-			feed(e, more, 0)
+			feedEvents(e, more, 0)
 			all = append(all, more...)
 			p := make([]byte, tt.size)
 			credit, err := e.GetEntropy(t.Context(), p, tt.bits)
@@ -191,7 +191,7 @@ func TestEventsPoolIsBounded(t *testing.T) {
 		{conditioner.SHA512, []int{384, 0, 0}}, {conditioner.SHA384, []int{320, 0}}, {conditioner.SHA3_256, []int{192, 0}},
 	} {
 		e := NewEvents(EventsConfig{OSR: 1, Conditioner: tt.c})
-		feed(e, newTimeline().events(10000), 0)
+		feedEvents(e, newTimeline().events(10000), 0)
 		for call, want := range tt.want {
 			if credit, err := e.GetEntropy(t.Context(), make([]byte, 48), 384); credit != want || err != nil {
 				t.Errorf("%v, call %d: credit %d, %v, want %d", tt.c, call, credit, err, want)
@@ -199,7 +199,7 @@ func TestEventsPoolIsBounded(t *testing.T) {
 		}
 	}
 	e := NewEvents(EventsConfig{OSR: 1})
-	feed(e, newTimeline().events(10000), 0)
+	feedEvents(e, newTimeline().events(10000), 0)
 	for _, want := range []int{128, 128, 512 - 2*(128+64) - 64, 0} {
 		credit, err := e.GetEntropy(t.Context(), make([]byte, 48), 128)
 		if credit != want || err != nil {
@@ -235,7 +235,7 @@ func TestEventsExactCredit(t *testing.T) {
 		_, counted := wantPool(all, 0)
 		p := make([]byte, 32)
 		for i := range all {
-			feed(e, all[i:i+1], 0)
+			feedEvents(e, all[i:i+1], 0)
 			e.Stats() // empties the arrays
 			if got, want := e.Available(256), max(0, counted[i]/osr-64); got != want {
 				t.Fatalf("osr %d: Available = %d after %d events, want %d", osr, got, i+1, want)

@@ -112,7 +112,12 @@ func users(t *testing.T, h conditioner.Conditioner) []user {
 	})
 	events, _ := readyEvents(t, EventsConfig{Conditioner: h})
 	scheduler, _ := playScheduler(SchedulerConfig{Conditioner: h})
+	reader := NewReader(ReaderConfig{Reader: &tap{}, Rate: 256})
+	t.Cleanup(func() { reader.Close() })
+	monitor, _ := monitored(t, MonitorConfig{Conditioner: h}, streamByte)
 	return []user{
+		{reader, []string{"RCT", "APT", "lag predictor", "stuck test", "start-up test", "SHA-256"}},
+		{monitor, []string{"RCT", "APT", "lag predictor", "stuck test", "start-up test", "SHA-256", h.Name()}},
 		{scheduler, []string{"RCT", "APT", "lag predictor", "stuck test", "start-up test", h.Name()}},
 		// Without HealthTest, which waits for events.
 		{struct {
