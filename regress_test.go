@@ -910,7 +910,7 @@ func TestTrickleUnderOversampling(t *testing.T) {
 				sources = append(sources, scripted(fmt.Sprint("dry", i), estest.Error(errDry)))
 			}
 			r := white(t, Config{Sources: sources, Strategy: st})
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			if _, err := r.ReadContext(ctx, make([]byte, 8)); err != nil {
 				s := r.Status()
 				t.Errorf("%s, %d dry sources: %v with %d bits after %d rounds", st.Name(), n, err, s.Entropy, s.Rounds)

@@ -49,16 +49,20 @@ var conditioners = []conditioner.Conditioner{
 // ways.
 func TestEveryMechanism(t *testing.T) {
 	needsFreedom(t)
+	buffers, sizes := []int{-1, 0, 100}, []int{1, 16, 33, 100, 4096, 4097, 10000}
+	if testing.Short() {
+		buffers, sizes = []int{-1, 100}, []int{1, 33, 1000}
+	}
 	for name, f := range mechanisms() {
 		t.Run(name, func(t *testing.T) {
-			for _, ahead := range []int{-1, 0, 100} {
+			for _, ahead := range buffers {
 				src := fake("a")
 				c := one(src)
 				c.DRNG, c.OutputBuffer, c.ReseedRequests = f, ahead, 5
 				c.Personalization = []byte("test")
 				r := newRNG(t, c)
 				seen := make(map[string]bool)
-				for _, size := range []int{1, 16, 33, 100, 4096, 4097, 10000} {
+				for _, size := range sizes {
 					for _, reader := range []interface{ Read([]byte) (int, error) }{r, r.Nonblocking(), r.PredictionResistant(), r.SeedReader()} {
 						b := mustRead(t, reader, min(size, 5000))
 						for ; len(b) >= 16; b = b[16:] {
