@@ -350,30 +350,68 @@ func (j *Jitter) HealthTest(ctx context.Context) error {
 // A sample takes about 1 µs (Zen 4); until the last one other calls wait. Before
 // the first the clock is tested, if it was not before.
 func (j *Jitter) GetNoise(p []byte) (n int, err error) {
-	if err := j.ready(); err != nil {
-		return 0, err
-	}
-	ctx := context.Background()
-	if err := j.lock.Lock(ctx); err != nil {
+	if err := j.enterRaw(); err != nil {
 		return 0, err
 	}
 	defer j.lock.Unlock()
+	for i := range p {
+		p[i], _ = j.noise.Noise()
+	}
+	return len(p), nil
+}
+
+// GetDeltas is GetNoise with all bits of the durations, in ticks of the clock. What
+// GetNoise has for a duration d is the low eight bits of d / [Jitter.Granularity].
+func (j *Jitter) GetDeltas(p []uint64) (n int, err error) {
+	if err := j.enterRaw(); err != nil {
+		return 0, err
+	}
+	defer j.lock.Unlock()
+	for i := range p {
+		_, p[i] = j.noise.Noise()
+	}
+	return len(p), nil
+}
+
+// Granularity returns the step of the clock that was found at the first use, in ticks, or
+// 0 before that.
+func (j *Jitter) Granularity() uint64 {
+	if j.lock.Lock(context.Background()) != nil {
+		return 0
+	}
+	defer j.lock.Unlock()
+	if j.noise == nil || !j.noise.Probed() {
+		return 0
+	}
+	return j.noise.Clock().Step
+}
+
+// enterRaw locks the source for raw samples, once the clock was tested, or returns why
+// there are none.
+func (j *Jitter) enterRaw() error {
+	if err := j.ready(); err != nil {
+		return err
+	}
+	ctx := context.Background()
+	if err := j.lock.Lock(ctx); err != nil {
+		return err
+	}
 	if j.noise == nil {
-		return 0, j.failed
+		err := j.failed
+		j.lock.Unlock()
+		return err
 	}
 	if !j.noise.Probed() {
 		j.begin()
 		j.noise.Start()
 		for !j.noise.Probed() {
 			if _, _, err := j.sample(ctx); err != nil {
-				return 0, err
+				j.lock.Unlock()
+				return err
 			}
 		}
 	}
-	for i := range p {
-		p[i] = j.noise.Noise()
-	}
-	return len(p), nil
+	return nil
 }
 
 // Close ends the collection ahead, waits for calls under way, wipes what was collected

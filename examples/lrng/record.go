@@ -83,10 +83,18 @@ type noiseSource struct {
 }
 
 var noiseSources = []noiseSource{
-	{"jitter", func(s settings) es.Source {
-		return es.NewJitter(es.JitterConfig{OSR: s.OSR, MemorySize: s.MemorySize})
-	}},
+	{"jitter", jitter(es.JitterMixed)},
+	{"jitter-memory", jitter(es.JitterMemory)},
+	{"jitter-hash", jitter(es.JitterHash)},
+	{"scheduler", func(s settings) es.Source { return es.NewScheduler(es.SchedulerConfig{OSR: s.OSR}) }},
 	{"cpu", func(settings) es.Source { return es.NewCPU(es.CPUConfig{}) }},
+}
+
+// jitter returns the constructor of a jitter source with the noise.
+func jitter(noise es.JitterNoise) func(settings) es.Source {
+	return func(s settings) es.Source {
+		return es.NewJitter(es.JitterConfig{OSR: s.OSR, MemorySize: s.MemorySize, Noise: noise})
+	}
 }
 
 func sourceNames() (names []string) {

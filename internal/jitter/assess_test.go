@@ -72,7 +72,7 @@ func restarts(tb testing.TB, kind Noise, memory, rows, columns int) [][]byte {
 		s.noise.x, s.noise.state = 1, [32]byte{}
 		matrix[i] = make([]byte, columns)
 		for j := range matrix[i] {
-			matrix[i][j] = s.Noise()
+			matrix[i][j], _ = s.Noise()
 		}
 	}
 	return matrix
@@ -200,7 +200,8 @@ func interleaved(tb testing.TB, a, b Noise, memory, n int) (first, second []byte
 	s, r := probed(tb, a, memory), probed(tb, b, memory)
 	first, second = make([]byte, n), make([]byte, n)
 	for i := range first {
-		first[i], second[i] = s.Noise(), r.Noise()
+		first[i], _ = s.Noise()
+		second[i], _ = r.Noise()
 	}
 	return first, second
 }
@@ -263,7 +264,8 @@ func BenchmarkNoise(b *testing.B) {
 					s.noise.length = length
 					samples := make([]byte, 0, 1<<20)
 					for b.Loop() {
-						samples = append(samples, s.Noise())
+						symbol, _ := s.Noise()
+						samples = append(samples, symbol)
 					}
 					b.ReportMetric(mostCommon(samples), "bits-MCV")
 					b.ReportMetric(predicted(samples), "bits-predicted")

@@ -293,8 +293,9 @@ func (s *Source) raise() error {
 func (s *Source) symbol(delta uint64) byte { return byte(delta / s.clock.Step) }
 
 // Noise takes one sample for an assessment of the source, past the tests, and
-// returns its symbol. The clock must have been probed.
-func (s *Source) Noise() byte {
-	delta, _ := s.next()
-	return s.symbol(delta)
+// returns its symbol, and the duration in ticks that it is of. The clock must have been
+// probed.
+func (s *Source) Noise() (symbol byte, delta uint64) {
+	delta, _ = s.next()
+	return s.symbol(delta), delta
 }

@@ -655,7 +655,7 @@ func TestNext(t *testing.T) {
 func TestNoise(t *testing.T) {
 	s := started(t, 3, func(i int) uint64 { return 12345 * step })
 	for i := range 5000 {
-		if got := s.Noise(); got != 12345&0xff {
+		if got, delta := s.Noise(); got != 12345&0xff || delta/s.clock.Step != 12345 {
 			t.Fatalf("sample %d: %d", i, got)
 		}
 	}
