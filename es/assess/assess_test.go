@@ -69,6 +69,7 @@ func mixtures(n int) map[string]struct {
 		"uniform bytes":  {noise(5, n, 8, 0), 8},
 		"lag 1, bits":    {chain(6, n, 1, 1), 1},
 		"lag 7, bytes":   {chain(7, n, 8, 7), 8},
+		"lag 128, bytes": {chain(10, n, 8, 128), 8},
 		"two far bytes":  {far, 8},
 		"twice the same": {append(half, half...), 1},
 		"a single one":   {almost, 1},

@@ -199,7 +199,10 @@ func TestIID(t *testing.T) {
 		{"two parts of bits", append(bytes.Repeat([]byte{0}, 60), noise(1, 120, 1, 0)...), 1, "fit"},
 		{"twice the same", append(noise(1, 60, 4, 0), noise(1, 60, 4, 0)...), 4, "LRS"},
 	} {
-		r, err := IID(t.Context(), tt.s, tt.width, &Options{Seed: 1, Workers: 1})
+		if (race || testing.Short()) && tt.against != "" && tt.name != "two parts of bits" {
+			continue // ten thousand permutations
+		}
+		r, err := IID(t.Context(), tt.s, tt.width, &Options{Seed: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

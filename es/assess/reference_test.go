@@ -350,6 +350,83 @@ func TestCountTuples(t *testing.T) {
 	}
 }
 
+// Once the dictionary of LZ78Y is full, it does not learn what comes then: two symbols that
+// tell the next. For the limit of MultiMMC there are NIST's samples.
+func TestLimit(t *testing.T) {
+	s := noise(11, 8000, 7, 0)
+	for range 50 {
+		for _, b := range noise(12, 300, 4, 0) {
+			s = append(s, 128+b)
+		}
+	}
+	in := translate(s)
+	var e, want [1]Estimate
+	w := newWork(t.Context(), nil)
+	if err := lz78y(w, in, e[:]); err != nil {
+		t.Fatal(err)
+	}
+	if err := want[0].predicted(w, referenceLZ(in.s), len(s)-contextDepth-1, in.k); err != nil {
+		t.Fatal(err)
+	}
+	if e != want || e[0].P > 0.1 {
+		t.Errorf("%+v; want %+v, and P at most 0.1", e, want)
+	}
+}
+
+// A long run of correct predictions decides, if it is unlikely enough.
+func TestLocal(t *testing.T) {
+	var e Estimate
+	if err := e.predicted(newWork(t.Context(), nil), score{correct: 100, longest: 50}, 1000, 2); err != nil {
+		t.Fatal(err)
+	}
+	if v := logNoRun(e.P, 51, 1000); math.Abs(v-math.Log(0.99)) > 1e-9 || !(e.P > 0.5) || e.MinEntropy != -math.Log2(e.P) {
+		t.Errorf("%+v: %v", e, v)
+	}
+	// No correct prediction at all: 1 - 0.01^(1/N), and at least 1/k.
+	if err := e.predicted(newWork(t.Context(), nil), score{}, 10, 256); err != nil || math.Abs(e.P-0.369043) > 1e-6 {
+		t.Errorf("%+v, %v", e, err)
+	}
+	if err := e.predicted(newWork(t.Context(), nil), score{correct: 1000, longest: 1000}, 1000, 2); err != nil || e.P != 1 || e.MinEntropy != 0 {
+		t.Errorf("%+v, %v", e, err)
+	}
+}
+
+func TestTuples(t *testing.T) {
+	// A tuple counts if it occurs 35 times.
+	for n, want := range map[int]bool{34: false, 35: true} {
+		s := bytes.Repeat([]byte{0}, n)
+		for i := range 70 - n { // the others are less frequent
+			s = append(s, byte(1+i%2))
+		}
+		var e [2]Estimate
+		if err := tuples(newWork(t.Context(), nil), input{s, 3}, e[:]); err != nil || (e[0].Skipped == "") != want {
+			t.Errorf("%d times: %+v, %v", n, e[0], err)
+		}
+	}
+	// 34 different symbols, twice: 35-W of the tuples of length W are equal to another.
+	s := make([]byte, 68)
+	for i := range s {
+		s[i] = byte(i % 34)
+	}
+	var e [2]Estimate
+	if err := tuples(newWork(t.Context(), nil), input{s, 34}, e[:]); err != nil {
+		t.Fatal(err)
+	}
+	most := 0.0
+	for w := 1; w <= 34; w++ {
+		most = max(most, math.Pow(float64(35-w)/float64((69-w)*(68-w)/2), 1/float64(w)))
+	}
+	if want := most + 2.5758293035489008*math.Sqrt(most*(1-most)/67); math.Abs(e[1].P-want) > 1e-12 {
+		t.Errorf("%+v; want %v", e[1], want)
+	}
+}
+
+func TestExpand(t *testing.T) {
+	if got, want := expand([]byte{6, 1}, 4), []byte{0, 1, 1, 0, 0, 0, 0, 1}; !slices.Equal(got, want) {
+		t.Errorf("%v; want %v", got, want)
+	}
+}
+
 func TestTable(t *testing.T) {
 	var x table
 	want := map[[2]int32]int32{}

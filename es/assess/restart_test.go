@@ -15,6 +15,10 @@ func TestRestart(t *testing.T) {
 	for _, b := range noise(1, n, 1, 0) {
 		constantRows = append(constantRows, bytes.Repeat([]byte{b}, n)...)
 	}
+	oneColumn := noise(5, n*n, 1, 0)
+	for i := range n {
+		oneColumn[i*n+17] = 1
+	}
 	for _, tt := range []struct {
 		name   string
 		matrix []byte
@@ -28,6 +32,7 @@ func TestRestart(t *testing.T) {
 		{"biased bits, too high a claim", noise(3, n*n, 1, 2), 1, 0.9, false, false},
 		{"biased bits, true claim", noise(3, n*n, 1, 2), 1, 0.19, true, true},
 		{"the same after each start", bytes.Repeat(noise(4, n, 1, 0), n), 1, 0.9, false, false},
+		{"one sample always the same", oneColumn, 1, 0.2, false, false},
 		{"stuck after each start", constantRows, 1, 0.9, false, false},
 		{"dependent, but balanced", bytes.Repeat([]byte{0, 1, 1, 0, 1, 0, 0, 1, 0, 1}, n*n/10), 1, 0.01, false, false},
 	} {

@@ -130,11 +130,12 @@ func (c *canvas) distribution(samples []byte, bits int) {
 	n := float64(len(samples))
 	place := c.panel("Distribution of the symbols, in percent", "%.4g", steps(100*float64(most)/n))
 	width := float64(panelWidth) / float64(k)
+	bar := min(0.84*width, 80)
 	for s, m := range count[:k] {
 		if m > 0 {
 			part := 100 * float64(m) / n
 			y := place(part)
-			c.rect(plotMargin+float64(s)*width+0.08*width, y, 0.84*width, c.y-y, "bar", fmt.Sprintf("%d: %d times, %.4g %%", s, m, part))
+			c.rect(plotMargin+(float64(s)+0.5)*width-bar/2, y, bar, c.y-y, "bar", fmt.Sprintf("%d: %d times, %.4g %%", s, m, part))
 		}
 	}
 	c.line(plotMargin, c.y, plotMargin+panelWidth, c.y, "axis")
