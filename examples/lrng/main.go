@@ -7,6 +7,7 @@
 //	lrng selftest  the self-tests of everything on board
 //	lrng record    raw noise of an entropy source, for its assessment
 //	lrng assess    the min-entropy of recorded noise
+//	lrng inspect   looks for seeds, saved states and identities in a system image
 //
 // "lrng help COMMAND" tells more. Facts are printed on standard output, everything else
 // on standard error. The exit code is 0, 1 for a failure, or 2 for a wrong call.
@@ -35,7 +36,7 @@ type command struct {
 	flags func(f *flag.FlagSet) func(ctx context.Context, std stdio, args []string) error
 }
 
-var commands = []command{readCommand, tokenCommand, seedCommand, statusCommand, selftestCommand, recordCommand, assessCommand}
+var commands = []command{readCommand, tokenCommand, seedCommand, statusCommand, selftestCommand, recordCommand, assessCommand, inspectCommand}
 
 // stdio are the standard streams.
 type stdio struct {
