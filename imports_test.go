@@ -53,6 +53,7 @@ var imports = map[string][]string{
 	"internal/jitter":          {"internal/clock", "internal/health", "internal/selftest"},
 	"internal/node":            {},
 	"internal/safefile":        {},
+	"internal/secmem":          {"internal/zero", xsys},
 	"internal/selftest":        {},
 	"internal/selftest/faults": {"internal/selftest"},
 	"internal/shard":           {},

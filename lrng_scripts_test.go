@@ -583,7 +583,7 @@ func TestLRNG11GCD(t *testing.T) {
 			}
 		}
 		for range 1000 {
-			if x := src.Noise(); x < 40 || x > 71 {
+			if x, _ := src.Noise(); x < 40 || x > 71 {
 				t.Fatalf("step %d: a sample of %d steps, want 40 to 71", step, x)
 			}
 		}

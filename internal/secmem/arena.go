@@ -1,0 +1,105 @@
+package secmem
+
+import (
+	"sync/atomic"
+	"unsafe"
+)
+
+// An arena is a mapping, divided into lines.
+type arena struct {
+	grade  Grade
+	base   unsafe.Pointer
+	size   int    // bytes
+	used   []bool // by line
+	blocks int
+	large  bool // made for one large block
+
+	// canaries are one word at the end of each page of memory that the kernel may drop:
+	// it then reads as zero. Nil for other memory.
+	canaries []*atomic.Uint64
+}
+
+// canary is any number but zero.
+const canary = 0x6c726e6721
+
+// newArena maps an arena that has room for a block of so many lines.
+func newArena(g Grade, lines int) (*arena, error) {
+	page := pageSize()
+	size := max(ArenaSize, lines*Line)
+	if g == Droppable {
+		size += size / (page - Line) * Line // for the canaries
+		if size > page && lines*Line > page-Line {
+			return nil, errTooLarge
+		}
+	}
+	size = (size + page - 1) / page * page
+	base, err := mapMemory(g, size)
+	if err != nil {
+		return nil, err
+	}
+	a := &arena{grade: g, base: base, size: size, used: make([]bool, size/Line), large: lines*Line > ArenaSize}
+	if g == Droppable {
+		for end := page; end <= size; end += page {
+			a.used[end/Line-1] = true
+			c := (*atomic.Uint64)(unsafe.Add(base, end-8))
+			c.Store(canary)
+			a.canaries = append(a.canaries, c)
+		}
+	}
+	return a, nil
+}
+
+// find returns the first of so many lines in a row that are free, or -1.
+func (a *arena) find(lines int) int {
+	if a.canaries != nil && !a.kept(a.slice(0, len(a.used))) {
+		return -1 // what was dropped stays away until all blocks are back
+	}
+	free := 0
+	for i, used := range a.used {
+		free++
+		if used {
+			free = 0
+		}
+		if free == lines {
+			return i - lines + 1
+		}
+	}
+	return -1
+}
+
+func (a *arena) take(at, lines int) {
+	for i := range lines {
+		a.used[at+i] = true
+	}
+	a.blocks++
+}
+
+func (a *arena) giveBack(b []byte) {
+	at := int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))-uintptr(a.base)) / Line
+	for i := range (len(b) + Line - 1) / Line {
+		a.used[at+i] = false
+	}
+	a.blocks--
+	if a.blocks == 0 {
+		for _, c := range a.canaries {
+			c.Store(canary)
+		}
+	}
+}
+
+func (a *arena) slice(at, lines int) []byte {
+	return unsafe.Slice((*byte)(unsafe.Add(a.base, at*Line)), lines*Line)
+}
+
+// kept reports whether the kernel dropped none of the pages of b.
+func (a *arena) kept(b []byte) bool {
+	page := pageSize()
+	first := int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))-uintptr(a.base)) / page
+	last := (int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))-uintptr(a.base)) + len(b) - 1) / page
+	for i := first; i <= last; i++ {
+		if a.canaries[i].Load() != canary {
+			return false
+		}
+	}
+	return true
+}

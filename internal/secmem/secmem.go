@@ -1,0 +1,343 @@
+// Package secmem holds the secret state of the generators in memory that is, as far as
+// the system lets it, not in core dumps, not in swap, not in the memory of a child
+// process, and not next to anything else.
+//
+// Memory comes in grades. Each request gets the best that the system grants:
+//
+//	Secret     memfd_secret(2): outside the kernel's own map of memory; no debugger and
+//	           no core dump sees it, it is never swapped, and a child does not have it
+//	Locked     locked in RAM, left out of core dumps, wiped in a child; a debugger that
+//	           asks for all memory sees it (gcore -a)
+//	Droppable  MAP_DROPPABLE: never swapped, not dumped, wiped in a child; the kernel may
+//	           drop it when memory is short, which [Block.Intact] notices
+//	Private    a mapping of its own, left out of core dumps, wiped in a child, but swapped
+//	Heap       the memory of the Go runtime
+//
+// That is the order on Linux. What each grade was refused for is in [Report]: limits on
+// locked memory (RLIMIT_MEMLOCK), system call filters, older kernels. Each is tried, and
+// then looked at: that a call succeeds is no proof (mlock succeeds on droppable memory
+// and locks nothing). Other systems have Locked, without what they have no call for,
+// or Heap only.
+//
+// The memory is in arenas with a page without access before and after. All generators of
+// a process share them; the package locks no more than [LockLimit] in all, except for who
+// asks for Locked or more. Nothing is mapped before the first use.
+//
+// # Child processes
+//
+// A child of fork(2) has the parent's heap, and would go on with its random numbers.
+// Go programs do not fork without exec, but they can be made to. A word in a page that the
+// kernel wipes in the child, or the process ID where it does not do that, tells: in a
+// child no block of the parent is intact, and Alloc starts afresh.
+//
+// # Limits
+//
+// Who has ptrace rights and reads registers while the secret is used sees it there; so
+// does the host of a virtual machine. Snapshots of a virtual machine have all of its
+// memory.
+package secmem
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/lrng-go/lrng/internal/zero"
+)
+
+// A Grade says how well memory is kept. Higher is better.
+type Grade uint8
+
+// The grades.
+const (
+	Heap Grade = iota
+	Private
+	Droppable
+	Locked
+	Secret
+	grades // their number
+)
+
+// String returns the name of the grade.
+func (g Grade) String() string {
+	switch g {
+	case Heap:
+		return "heap"
+	case Private:
+		return "private"
+	case Droppable:
+		return "droppable"
+	case Locked:
+		return "locked"
+	case Secret:
+		return "secret"
+	}
+	return fmt.Sprintf("Grade(%d)", uint8(g))
+}
+
+const (
+	// Line is the alignment of blocks, and what their size is rounded up to, in bytes:
+	// a cache line.
+	Line = 64
+
+	// ArenaSize is the size of an arena, in bytes, unless a block is larger.
+	ArenaSize = 16 << 10
+
+	// LockLimit is how much memory the package locks in all, in bytes, for who does not
+	// ask for Locked or Secret.
+	LockLimit = 16 << 10
+)
+
+// A Block is a piece of memory for secrets. Its methods are safe for concurrent use; its
+// bytes are the business of its owner.
+type Block struct {
+	bytes []byte
+	arena *arena
+	home  *memory
+	freed atomic.Bool
+}
+
+// Alloc returns a block of so many bytes, all zero and aligned to Line, of the best grade
+// that there is. If that is less than least, the error says what stands against it. Size
+// is at least 1.
+func Alloc(size int, least Grade) (*Block, error) {
+	if size < 1 {
+		return nil, fmt.Errorf("secmem: a block of %d bytes", size)
+	}
+	return home().alloc(size, least)
+}
+
+// Bytes returns the memory, or nil if the block is not intact. The slice must not be used
+// after Free.
+func (b *Block) Bytes() []byte {
+	if !b.Intact() {
+		return nil
+	}
+	return b.bytes
+}
+
+// Intact reports whether the block still is what its owner made of it. It is not after
+// Free, in a child process, or if the kernel dropped it; then it must not be touched.
+// For memory that may be dropped the owner asks before and after each use.
+func (b *Block) Intact() bool {
+	return b.home.intact() && (b.arena == nil || b.arena.canaries == nil || b.arena.kept(b.bytes)) && !b.freed.Load()
+}
+
+// Grade returns the grade of the block.
+func (b *Block) Grade() Grade {
+	if b.arena == nil {
+		return Heap
+	}
+	return b.arena.grade
+}
+
+// Free wipes the block and gives it back. It may be called twice.
+func (b *Block) Free() {
+	if b.freed.Swap(true) {
+		return
+	}
+	if !b.home.intact() {
+		return // that of the parent, which this process does not have
+	}
+	zero.Bytes(b.bytes)
+	if b.arena != nil {
+		b.home.giveBack(b)
+	}
+}
+
+// String and GoString keep the bytes out of logs.
+func (b *Block) String() string   { return "secmem.Block" }
+func (b *Block) GoString() string { return "secmem.Block" }
+
+// At returns the place of a T in b, or nil if b is not intact. T has no pointers, and b
+// is as large as it.
+func At[T any](b *Block) *T {
+	if !b.Intact() || uintptr(len(b.bytes)) < unsafe.Sizeof(*new(T)) {
+		return nil
+	}
+	return (*T)(unsafe.Pointer(unsafe.SliceData(b.bytes)))
+}
+
+// A memory is what one process has. A child makes its own.
+type memory struct {
+	marker *atomic.Uint32 // wiped in a child; nil: compare the process ID
+	pid    int
+
+	mu       sync.Mutex
+	arenas   []*arena
+	locked   int // bytes
+	refusals [grades]error
+}
+
+var current atomic.Pointer[memory]
+
+// home returns the memory of this process.
+func home() *memory {
+	m := current.Load()
+	if m != nil && m.intact() {
+		return m
+	}
+	n := &memory{pid: os.Getpid()}
+	n.marker = newMarker()
+	if n.marker != nil {
+		n.marker.Store(1)
+	}
+	if !current.CompareAndSwap(m, n) {
+		freeMarker(n.marker)
+	}
+	return current.Load()
+}
+
+// intact reports whether m is the memory of this process.
+func (m *memory) intact() bool {
+	if m.marker != nil {
+		return m.marker.Load() == 1
+	}
+	return sameProcess(m.pid)
+}
+
+func (m *memory) alloc(size int, least Grade) (*Block, error) {
+	lines := (size + Line - 1) / Line
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var best *arena
+	at := -1
+	for _, a := range m.arenas {
+		if a.grade < least || best != nil && best.grade >= a.grade {
+			continue
+		}
+		if i := a.find(lines); i >= 0 {
+			best, at = a, i
+		}
+	}
+	// An arena of a better grade may be had, unless it was refused before. A limit on
+	// locked memory may have been raised since, but who did not ask for it can wait.
+	if best == nil || best.grade < Locked && m.mayLock(lines*Line, least) && m.refusals[Locked] == nil {
+		if a := m.grow(lines, least); a != nil && (best == nil || a.grade > best.grade) {
+			best, at = a, a.find(lines)
+		} else if a != nil {
+			m.drop(a)
+		}
+	}
+	if best == nil {
+		if least > Heap {
+			return nil, fmt.Errorf("secmem: no %v memory for %d bytes: %w", least, size, m.why(least))
+		}
+		return &Block{bytes: aligned(lines * Line)[:size:size], home: m}, nil
+	}
+	best.take(at, lines)
+	return &Block{bytes: best.slice(at, lines)[:size:size], arena: best, home: m}, nil
+}
+
+// mayLock reports whether so many more bytes may be locked.
+func (m *memory) mayLock(size int, least Grade) bool {
+	return least >= Locked || m.locked+max(size, ArenaSize) <= LockLimit
+}
+
+// grow maps an arena for a block of so many lines, of the best grade that is not below
+// least. It returns nil if there is none.
+func (m *memory) grow(lines int, least Grade) *arena {
+	for g := grades - 1; g >= max(least, Private); g-- {
+		if g >= Locked && !m.mayLock(lines*Line, least) {
+			continue
+		}
+		a, err := newArena(g, lines)
+		m.refusals[g] = err
+		if err != nil {
+			continue
+		}
+		m.arenas = append(m.arenas, a)
+		if g >= Locked {
+			m.locked += a.size
+		}
+		return a
+	}
+	return nil
+}
+
+// why returns what the grades from least on were refused for.
+func (m *memory) why(least Grade) error {
+	var errs []error
+	for g := grades - 1; g >= least; g-- {
+		if err := m.refusals[g]; err != nil {
+			errs = append(errs, fmt.Errorf("%v: %w", g, err))
+		}
+	}
+	if len(errs) == 0 {
+		return errors.New("the system has none")
+	}
+	return errors.Join(errs...)
+}
+
+// giveBack takes the lines of a block back. An arena that is empty is unmapped, unless it
+// is the only one of its grade: the next generator will want it.
+func (m *memory) giveBack(b *Block) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a := b.arena
+	a.giveBack(b.bytes)
+	if a.blocks > 0 {
+		return
+	}
+	for _, other := range m.arenas {
+		if other != a && other.grade == a.grade && other.blocks == 0 || a.large {
+			m.drop(a)
+			return
+		}
+	}
+}
+
+// drop unmaps an arena.
+func (m *memory) drop(a *arena) {
+	for i, other := range m.arenas {
+		if other == a {
+			m.arenas = append(m.arenas[:i], m.arenas[i+1:]...)
+			if a.grade >= Locked {
+				m.locked -= a.size
+			}
+			unmap(a.base, a.size)
+			return
+		}
+	}
+}
+
+// Report says what the process has.
+type Report struct {
+	Arenas   map[Grade]int // bytes by grade
+	Locked   int           // bytes of them that are locked
+	Refusals string        // why better grades were refused; empty if none was
+}
+
+// State returns a report. It maps nothing.
+func State() Report {
+	r := Report{Arenas: make(map[Grade]int)}
+	m := current.Load()
+	if m == nil || !m.intact() {
+		return r
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, a := range m.arenas {
+		r.Arenas[a.grade] += a.size
+	}
+	r.Locked = m.locked
+	var refused []string
+	for g := grades - 1; g > Heap; g-- {
+		if err := m.refusals[g]; err != nil {
+			refused = append(refused, fmt.Sprintf("%v: %v", g, err))
+		}
+	}
+	r.Refusals = strings.Join(refused, "; ")
+	return r
+}
+
+// aligned returns heap memory that begins at a multiple of Line.
+func aligned(size int) []byte {
+	b := make([]byte, size+Line-1)
+	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) & (Line - 1))
+	return b[skip : skip+size]
+}
