@@ -11,6 +11,24 @@
 //
 // Lengths are in bytes, entropy is in bits.
 //
+// # The sources
+//
+//	Jitter     the time that memory accesses and a hash take, on any machine
+//	CPU        the generator of the processor: RDSEED, RDRAND, RNDRRS, DARN, PRNO-TRNG
+//	OS         the generator of the operating system
+//	Auxiliary  the pool for what the program adds
+//	Scheduler  the times at which the system wakes goroutines
+//	Events     the times of events that the program reports
+//	Device     a character device such as /dev/hwrng, read ahead
+//	Reader     any io.Reader with a declared rate: a TPM, a token, the network
+//	Monitor    health tests, credit and failure states around any raw noise
+//	SeedFile   randomness carried over a restart, not credited by default
+//	Identity   what tells this node from its twins, never credited
+//
+// The first three are the default of lrng, which adds an Auxiliary. Scheduler and Events
+// share a boundary: at most one of the two is credited. Device and Reader are closed by
+// who made them, best after the generator. docs/entropy.md has what each claim rests on.
+//
 // # Self-tests
 //
 // Before its first delivery each source here runs the known-answer tests of what it

@@ -23,6 +23,10 @@ const (
 // strength. The lower levels go by the sum.
 //
 // Sources that share a boundary (see [es.Info]) are one source.
+//
+// Two times 240 bits have to fit into the hash if the sources yield so little at a time
+// that the collection is condensed on the way: with a conditioner of less than 480 bits
+// such a seed is never complete. SHA-512 and SHA3-512 are wide enough.
 var NTG1 = NewNTG1(NTG1Bits)
 
 // NewNTG1 returns the strategy NTG1 for another least entropy of each source, in bits. The
