@@ -25,7 +25,11 @@ func (g logger) write(level slog.Level, msg string, attrs ...slog.Attr) {
 }
 
 func (g logger) level(from, to seeding.Level) {
-	g.write(slog.LevelInfo, "lrng: level", slog.String("from", from.String()), slog.String("to", to.String()))
+	level := slog.LevelInfo
+	if to < from {
+		level = slog.LevelWarn
+	}
+	g.write(level, "lrng: level", slog.String("from", from.String()), slog.String("to", to.String()))
 }
 
 func (g logger) seeded(shard int, first bool, credit int) {

@@ -3,10 +3,13 @@ package lrng_test
 import (
 	"bytes"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
+	"github.com/lrng-go/lrng"
 	"github.com/lrng-go/lrng/es"
 	"github.com/lrng-go/lrng/es/estest"
 )
@@ -133,4 +136,43 @@ func TestLogUnavailable(t *testing.T) {
 	if got := log.count("lrng: source failed"); got != 2 {
 		t.Errorf("%d reports, want 2\n%s", got, log.String())
 	}
+}
+
+// Every change of the level is logged, also that the full level is lost and reached
+// again, in order and once.
+func TestLogLevels(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log recorder
+		src := fake("a", estest.OK(200), estest.OK(256))
+		c := one(src)
+		c.MaxWithoutReseed = 2
+		c.Logger = log.logger()
+		r := newRNG(t, c)
+		mustRead(t, r, 1)
+		src.SetDead(errDead)
+		mustRead(t, r, 1)
+		for range 3 {
+			mustRefuse(t, r.Nonblocking(), lrng.ErrNotSeeded)
+			synctest.Wait()
+		}
+		src.SetDead(nil)
+		mustRead(t, r, 2*4096)
+		mustRead(t, r, 1)
+		synctest.Wait()
+
+		var got []string
+		for line := range strings.Lines(log.String()) {
+			if _, change, ok := strings.Cut(line, `msg="lrng: level" `); ok {
+				got = append(got, strings.TrimSpace(change))
+			}
+		}
+		want := []string{
+			`from=unseeded to="minimally seeded"`, `from="minimally seeded" to="fully seeded"`,
+			`from="fully seeded" to=unseeded`, `from=unseeded to="fully seeded"`,
+			`from="fully seeded" to=unseeded`, `from=unseeded to="fully seeded"`,
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("levels:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	})
 }

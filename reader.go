@@ -99,6 +99,7 @@ func (r *RNG) reseedAndGenerate(ctx context.Context, b []byte, patient bool) err
 	if err := r.seedShard(0); err != nil {
 		return err
 	}
+	defer r.logLoss()
 	h := r.shards.LockIndex(0)
 	defer h.Release()
 	if !r.usable(&h.Value, len(b)) {

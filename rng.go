@@ -51,6 +51,7 @@ type RNG struct {
 	shards *shard.Set[instance]
 	wants  []atomic.Bool // shard n is to be seeded
 	level  atomic.Int32  // a seeding.Level
+	lost   atomic.Bool   // the full level, and nobody has logged it yet
 
 	// One collection at a time. Pool guards acc, pr, the blocks of the sources,
 	// and the back-off.
@@ -547,6 +548,7 @@ func (r *RNG) generate(b []byte) error {
 		}
 		h.Release()
 	}
+	r.logLoss()
 	clear(b)
 	return errUnseeded
 }
@@ -576,8 +578,17 @@ func (r *RNG) lose(in *instance) {
 	in.seeded = false
 	in.stats.Lost++
 	r.wants[in.index].Store(true)
-	if in.index == 0 {
-		r.level.Store(int32(seeding.Unseeded))
+	if in.index == 0 && r.level.Swap(int32(seeding.Unseeded)) == int32(seeding.FullySeeded) {
+		r.lost.Store(true)
+	}
+}
+
+// logLoss logs that the full level was lost, unless somebody did already. It is for
+// those who have called lose and released the shard, and for those who log a level
+// that comes after it.
+func (r *RNG) logLoss() {
+	if r.lost.Swap(false) {
+		r.log.level(seeding.FullySeeded, seeding.Unseeded)
 	}
 }
 
@@ -628,10 +639,11 @@ func (r *RNG) served(due bool, err error) error {
 	if due {
 		r.kick()
 	}
-	switch {
-	case err == nil || err == errChunk:
+	if err == nil || err == errChunk {
 		return err
-	case errors.Is(err, drng.ErrReseedRequired):
+	}
+	r.logLoss()
+	if errors.Is(err, drng.ErrReseedRequired) {
 		return errUnseeded
 	}
 	r.log.mechanismFailed(err)

@@ -165,6 +165,7 @@ func (r *RNG) currentLevel() seeding.Level { return seeding.Level(r.level.Load()
 // setLevel stores a level below FullySeeded and tells those who wait for it. The
 // caller holds the pool lock, and shard 0 has no seed.
 func (r *RNG) setLevel(level seeding.Level) {
+	r.logLoss()
 	if old := seeding.Level(r.level.Swap(int32(level))); old != level {
 		r.log.level(old, level)
 		r.tellWaiters(level)
@@ -379,6 +380,7 @@ func (r *RNG) seedShard(i int) error {
 	if r.tested.born.Load() == nil {
 		r.tested.restart() // in use from now on
 	}
+	level := seeding.FullySeeded // before
 	h := r.shards.LockIndex(i)
 	r.wants[i].Store(false)
 	first := !h.Value.seeded
@@ -389,7 +391,7 @@ func (r *RNG) seedShard(i int) error {
 	} else if i == 0 {
 		// Under the lock of the shard, as in lose: the level says FullySeeded if
 		// and only if shard 0 has a seed.
-		r.level.Store(int32(seeding.FullySeeded))
+		level = seeding.Level(r.level.Swap(int32(seeding.FullySeeded)))
 	}
 	h.Release()
 	if err != nil {
@@ -399,10 +401,19 @@ func (r *RNG) seedShard(i int) error {
 	}
 	r.stats.seeds.Add(1)
 	r.log.seeded(i, first, credit)
+	r.logFull(level)
 	if i == 0 {
 		r.tellWaiters(seeding.FullySeeded)
 	}
 	return nil
+}
+
+// logFull logs that the full level is reached, if the level was another one before.
+func (r *RNG) logFull(before seeding.Level) {
+	if before != seeding.FullySeeded {
+		r.logLoss()
+		r.log.level(before, seeding.FullySeeded)
+	}
 }
 
 // countFailure keeps the number of rounds in a row that brought nothing. The

@@ -102,16 +102,18 @@ func (r *RNG) SetDRNG(f func() (drng.DRNG, error)) error {
 	old := r.mech.Load()
 	r.chunk.Store(int64(min(old.chunk, m.chunk)))
 	r.mech.Store(m)
+	level := seeding.FullySeeded // before
 	for i := range next {
 		h := r.shards.LockIndex(i)
 		if h.Value.succeed(next[i]); h.Value.seeded {
 			r.wants[i].Store(false)
 			if i == 0 {
-				r.level.Store(int32(seeding.FullySeeded)) // it may have been lost meanwhile
+				level = seeding.Level(r.level.Swap(int32(seeding.FullySeeded))) // it may have been lost meanwhile
 			}
 		}
 		h.Release()
 	}
+	r.logFull(level)
 	if r.currentLevel() >= seeding.FullySeeded {
 		r.tellWaiters(seeding.FullySeeded)
 	}
