@@ -426,8 +426,9 @@ func TestNoDefect11WaitGivenUp(t *testing.T) {
 }
 
 // 12: blocks that were collected ahead of need have no limit to their age, and are there
-// twice after a machine was cloned. Nothing is collected ahead: sources are asked when a
-// seed is wanted, and what they deliver is in that seed.
+// twice after a machine was cloned. The generator collects nothing ahead: sources are asked
+// when a seed is wanted, and what they deliver is in that seed. A Jitter does so only if it
+// is told to, and its blocks are wiped at an age: see TestJitterAheadAge in package es.
 func TestNoDefect12CollectedAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, lrng.Config{Shards: 1, MaxWithoutReseed: 1 << 20}, machine...)
