@@ -919,3 +919,33 @@ func TestTrickleUnderOversampling(t *testing.T) {
 		}
 	}
 }
+
+// Seeds that were prepared for a switch which failed are in no instance, and are not
+// counted; the one that was refused is.
+func TestSeedsOfFailedSwitch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := white(t, Config{Shards: 2, DRNG: ctr(drng.CTRConfig{})})
+		if _, err := r.Read(make([]byte, 8)); err != nil {
+			t.Fatal(err)
+		}
+		r.wants[1].Store(true)
+		r.wake()
+		synctest.Wait()
+		seeds := 0
+		err := r.SetDRNG(func() (drng.DRNG, error) {
+			d, err := drng.NewCTR(drng.CTRConfig{})
+			return &mechanismSpy{DRNG: d, seed: func(_, _ []byte) {
+				if seeds++; seeds == 2 {
+					panic("enough")
+				}
+			}}, err
+		})
+		if err == nil || seeds != 2 {
+			t.Fatalf("%d seeds, %v", seeds, err)
+		}
+		st := r.Status()
+		if a, b := st.Instances[0].Seeds, st.Instances[1].Seeds; a != 1 || b != 1 || st.Seeds != 2 || st.SeedFailures != 1 {
+			t.Errorf("%d seeds, %d and %d of the instances; %d refused", st.Seeds, a, b, st.SeedFailures)
+		}
+	})
+}

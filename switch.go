@@ -87,10 +87,10 @@ func (r *RNG) SetDRNG(f func() (drng.DRNG, error)) error {
 		}
 		r.bequeath(i, a)
 		if err := r.install(next[i], a); err != nil {
+			r.stats.failures.Add(1)
 			r.pool.Unlock()
 			return fmt.Errorf("lrng: SetDRNG: %w", err)
 		}
-		r.stats.seeds.Add(1)
 	}
 	defer r.pool.Unlock()
 	if err := r.checkFit(m, r.conditioner()); err != nil {
@@ -106,6 +106,7 @@ func (r *RNG) SetDRNG(f func() (drng.DRNG, error)) error {
 	for i := range next {
 		h := r.shards.LockIndex(i)
 		if h.Value.succeed(next[i]); h.Value.seeded {
+			r.stats.seeds.Add(1)
 			r.wants[i].Store(false)
 			if i == 0 {
 				level = seeding.Level(r.level.Swap(int32(seeding.FullySeeded))) // it may have been lost meanwhile
