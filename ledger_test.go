@@ -487,7 +487,11 @@ func TestLedger(t *testing.T) {
 // than it is wide, less the margin, which is paid once. Nothing is ever added.
 func TestAccumulatorLedger(t *testing.T) {
 	r := white(t, Config{Sources: []es.Source{scripted("a"), scripted("b"), scripted("c")}, DRNG: ctr(drng.CTRConfig{})})
-	for i := range uint64(200) {
+	rounds := uint64(200)
+	if testing.Short() {
+		rounds = 50
+	}
+	for i := range rounds {
 		rnd := rand.New(rand.NewPCG(5, i))
 		a := r.newAccumulator()
 		c := []conditioner.Conditioner{conditioner.SHA256, conditioner.SHA384, conditioner.SHA512}[rnd.IntN(3)]

@@ -161,7 +161,7 @@ func TestMatrix(t *testing.T) {
 	// 3840 cases have each subset with each combination of strategies.
 	cases := 15 * 32
 	if testing.Short() || raceEnabled {
-		cases = 15 * 16
+		cases = 15 * 8
 	}
 	if longTests() > 0 {
 		cases = 15 * 256

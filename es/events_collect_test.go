@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"math"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -723,6 +724,9 @@ func TestEventsAllocs(t *testing.T) {
 func TestEventsAddCost(t *testing.T) {
 	if eventsRace {
 		t.Skip("the race detector takes its time")
+	}
+	if os.Getenv("QEMU_CPU") != "" {
+		t.Skip("the ratio of two times in an emulator is the emulator's")
 	}
 	e := NewEvents(EventsConfig{})
 	// In hundredths of a nanosecond, of the best of pieces that are long enough for a

@@ -374,6 +374,9 @@ func TestSeedFileKilled(t *testing.T) {
 	const steps = 4 + 7 + 7 // to use up a file, to replace it, to save another one
 	before, after := 0, 0
 	for killAt := 1; killAt <= steps+1; killAt++ {
+		if testing.Short() && killAt%3 != 1 {
+			continue
+		}
 		n := newSeedNode(t.TempDir())
 		n.stored(t)
 		l := newLedger()
@@ -402,7 +405,7 @@ func TestSeedFileKilled(t *testing.T) {
 			t.Errorf("killed at step %d: credited %d times since", killAt, l.times)
 		}
 	}
-	if before != 11 || after != 8 {
+	if !testing.Short() && (before != 11 || after != 8) || before == 0 || after == 0 {
 		t.Errorf("killed %d times before, %d after the credit", before, after)
 	}
 }

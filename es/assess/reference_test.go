@@ -151,7 +151,11 @@ func referenceLZ(s []byte) score {
 }
 
 func TestPredictors(t *testing.T) {
-	for name, m := range mixtures(5000) {
+	n := 5000
+	if testing.Short() {
+		n = 1500
+	}
+	for name, m := range mixtures(n) {
 		in := translate(m.s)
 		for _, p := range []struct {
 			name      string
