@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/bits"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -153,8 +154,10 @@ type Events struct {
 
 	dropped atomic.Uint64
 
-	notifyMu sync.Mutex // guards notify
-	notify   []func()
+	// notify is replaced as a whole, with notifyMu held: an Add that calls them waits
+	// for nobody who adds one.
+	notifyMu sync.Mutex
+	notify   atomic.Pointer[[]func()]
 }
 
 // An eventStripe is an array of events.
@@ -220,7 +223,12 @@ func (e *Events) Notify(f func()) {
 	}
 	e.notifyMu.Lock()
 	defer e.notifyMu.Unlock()
-	e.notify = append(e.notify, f)
+	var all []func()
+	if old := e.notify.Load(); old != nil {
+		all = slices.Clone(*old)
+	}
+	all = append(all, f)
+	e.notify.Store(&all)
 }
 
 // Add reports that an event happens now. Data is what may be known of it and differs
@@ -323,11 +331,10 @@ func (e *Events) gather() (more bool) {
 
 // announce calls the functions of Notify.
 func (e *Events) announce() {
-	e.notifyMu.Lock()
-	notify := e.notify // elements are only ever added
-	e.notifyMu.Unlock()
-	for _, f := range notify {
-		f()
+	if notify := e.notify.Load(); notify != nil {
+		for _, f := range *notify {
+			f()
+		}
 	}
 }
 

@@ -267,6 +267,22 @@ func TestEventsAddDoesNotWait(t *testing.T) {
 	if e.stripes[0].n != 1 {
 		t.Error("the array after the last is not the first")
 	}
+
+	// Nor for a Notify, when it announces: this would not return.
+	e, line = readyEvents(t, EventsConfig{OSR: 1})
+	if _, err := e.GetEntropy(t.Context(), make([]byte, 64), 384); err != nil {
+		t.Fatal(err)
+	}
+	told := false
+	e.Notify(func() { told = true })
+	e.notifyMu.Lock()
+	defer e.notifyMu.Unlock()
+	for range 20 {
+		feedEvents(e, line.events(64), 0)
+	}
+	if !told {
+		t.Error("nobody was told, so nothing was tested")
+	}
 }
 
 // The newest events overwrite the oldest, and are hashed in order.
