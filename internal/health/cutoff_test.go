@@ -39,7 +39,8 @@ func TestRCTCutoff(t *testing.T) {
 	}
 }
 
-// B11: Table 2 of SP 800-90B for W = 512, α = 2⁻²⁰, and 589 for W = 1024.
+// B11: Table 2 of SP 800-90B, for α = 2⁻²⁰: noise of one bit with W = 1024, and of more
+// with W = 512.
 // B12: the corrected form, at most one more.
 func TestAPTCutoff(t *testing.T) {
 	for _, tt := range []struct {
@@ -48,7 +49,9 @@ func TestAPTCutoff(t *testing.T) {
 		standard, corrected int
 	}{
 		{20, 8, 512, 13, 14}, {20, 4, 512, 62, 63}, {20, 2, 512, 177, 178},
-		{20, 1, 512, 311, 311}, {20, 0.5, 512, 410, 411}, {20, 1, 1024, 589, 590},
+		{20, 1, 512, 311, 311}, {20, 0.5, 512, 410, 411},
+		{20, 1, 1024, 589, 590}, {20, 0.8, 1024, 664, 664}, {20, 0.6, 1024, 748, 748},
+		{20, 0.4, 1024, 840, 841}, {20, 0.2, 1024, 941, 941},
 		{80, 1, 512, 371, 371}, // LRNG, permanent
 		// The cap. P(all of 32 symbols are equal) = 2^-31·h.
 		{31, 1, 32, 32, 32}, {31.01, 1, 32, 32, 32}, {32, 1, 32, 32, 32}, {32.01, 1, 32, 33, 32},

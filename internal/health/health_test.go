@@ -3,6 +3,7 @@ package health
 import (
 	"bufio"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -562,5 +563,59 @@ func BenchmarkNextStuck(b *testing.B) {
 func BenchmarkNew(b *testing.B) {
 	for b.Loop() {
 		newTests(b, 3)
+	}
+}
+
+// E1: the alarm rate on noise with exactly the entropy that is claimed is that of theory,
+// within five standard deviations, and no more than alpha. Alpha is large, so that there
+// are alarms to count; the formulas are the same for a small one.
+func TestFalseAlarmRate(t *testing.T) {
+	const samples, window = 1 << 21, 64
+	check := func(test string, h float64, alarms int, trials, p, alpha float64) {
+		t.Helper()
+		want := trials * p
+		if d := math.Abs(float64(alarms) - want); d > 5*math.Sqrt(want) || p > math.Exp2(-alpha) || want < 25 {
+			t.Errorf("%s, H = %v: %d alarms, want %.0f; the bound is %.0f", test, h, alarms, want, trials*math.Exp2(-alpha))
+		}
+	}
+	for _, bits := range []int{1, 2, 4, 8} {
+		const rctAlpha, aptAlpha = 10, 6
+		h := float64(bits)
+		q := math.Exp2(-h)
+		c, err := RCTCutoff(rctAlpha, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := APTCutoff(aptAlpha, h, window)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rct, apt := NewRCT(Cutoffs{Intermittent: c}), NewAPT(Cutoffs{Intermittent: d}, window)
+		runs, windows := 0, 0
+		x := uint64(bits)
+		for range samples {
+			x += 0x9e3779b97f4a7c15 // SplitMix64
+			z := (x ^ x>>30) * 0xbf58476d1ce4e5b9
+			z = (z ^ z>>27) * 0x94d049bb133111eb
+			symbol := (z ^ z>>31) >> (64 - bits)
+			if rct.Next(symbol) != Pass && rct.count == c {
+				runs++
+			}
+			before := apt.count
+			if apt.Next(symbol) != Pass && before == d-1 {
+				windows++
+			}
+		}
+		// A run of c begins with a sample unlike the one before.
+		check("RCT", h, runs, samples*(1-q), math.Pow(q, float64(c-1)), rctAlpha)
+		// Besides the one that opens the window, d-1 or more of the others.
+		tail := 0.0
+		for k := d - 1; k < window; k++ {
+			a, _ := math.Lgamma(window)
+			b, _ := math.Lgamma(float64(k + 1))
+			c, _ := math.Lgamma(float64(window - k))
+			tail += math.Exp(a - b - c + float64(k)*math.Log(q) + float64(window-1-k)*math.Log(1-q))
+		}
+		check("APT", h, windows, samples/window, tail, aptAlpha)
 	}
 }
