@@ -318,3 +318,19 @@ func TestStatusOfUnfinishedSeed(t *testing.T) {
 		}
 	})
 }
+
+// The largest seed that there can be has an encoding: the most bits, gathered one by one
+// from a source with the longest name.
+func TestLargestSeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRNG(t, one(fake(strings.Repeat("n", 255), estest.OK(1))))
+		p, credit, err := r.GetSeed(t.Context(), 4096)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var buf seeding.Buffer
+		if err := buf.UnmarshalBinary(p); err != nil || credit != 4096 || len(buf.Entries) != 4096 {
+			t.Errorf("credit %d, %d entries, %v", credit, len(buf.Entries), err)
+		}
+	})
+}

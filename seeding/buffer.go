@@ -46,9 +46,10 @@ const (
 	magic   = "LRNGSEED"
 	version = 1
 
-	// maxEncoding bounds what UnmarshalBinary looks at, in bytes. It is far
-	// above any real seed.
-	maxEncoding = 1 << 20
+	// maxEncoding bounds what UnmarshalBinary looks at, in bytes. The most that a
+	// generator needs are 4096 bits gathered one by one, each with a name of 255 bytes
+	// and 64 bytes of data: 4096·326 bytes.
+	maxEncoding = 1 << 21
 )
 
 // Credit returns the sum of the credits, in bits.

@@ -84,7 +84,7 @@ func TestBufferRefuses(t *testing.T) {
 		{"fewer entries than there are", "follow", change(25, 1)},
 		{"no name", "without a name", append(bytes.Clone(good[:25]), 1, 0, 0, 0, 0, 0, 0, 0, 0)},
 		{"credit above the data", "credits 17 bits for 2 bytes", change(29, 17)},
-		{"huge", "the most is", append(bytes.Clone(good), make([]byte, 1<<20)...)},
+		{"huge", "the most is", append(bytes.Clone(good), make([]byte, 1<<21)...)},
 		{"empty", "magic", nil},
 	} {
 		var b seeding.Buffer
@@ -106,7 +106,7 @@ func TestBufferRefuses(t *testing.T) {
 		{"Entries[1].Data", func(b *seeding.Buffer) { b.Entries[1].Data = make([]byte, 1<<16) }},
 		{"of", func(b *seeding.Buffer) {
 			b.Entries = nil
-			for range 20 {
+			for range 33 {
 				b.Entries = append(b.Entries, seeding.Entry{Name: "x", Data: make([]byte, 1<<16-1)})
 			}
 		}},

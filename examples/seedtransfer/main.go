@@ -97,7 +97,7 @@ func send(ctx context.Context, r *lrng.RNG, w io.Writer, n int) error {
 }
 
 // maxSeed is more than GetSeed ever returns, in bytes.
-const maxSeed = 1 << 20
+const maxSeed = 1 << 21
 
 // receive reads one seed.
 func receive(r io.Reader) (*seeding.Buffer, error) {
