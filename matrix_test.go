@@ -158,13 +158,9 @@ func (s *seedSpy) Seed(seed, additional []byte) error {
 func TestMatrix(t *testing.T) {
 	wait := inOtherFIPSModes(t, "off", "on")
 	defer wait()
-	// 3840 cases have each subset with each combination of strategies.
-	cases := 15 * 32
+	cases := 15 * 256 // each subset with each combination of strategies
 	if testing.Short() || raceEnabled {
 		cases = 15 * 8
-	}
-	if longTests() > 0 {
-		cases = 15 * 256
 	}
 	reached := make(map[string]int)
 	for i := range cases {
