@@ -25,11 +25,7 @@ func (g logger) write(level slog.Level, msg string, attrs ...slog.Attr) {
 }
 
 func (g logger) level(from, to seeding.Level) {
-	level := slog.LevelInfo
-	if to < from {
-		level = slog.LevelWarn
-	}
-	g.write(level, "lrng: level", slog.String("from", from.String()), slog.String("to", to.String()))
+	g.write(slog.LevelInfo, "lrng: level", slog.String("from", from.String()), slog.String("to", to.String()))
 }
 
 func (g logger) seeded(shard int, first bool, credit int) {

@@ -220,7 +220,7 @@ func (r *RNG) SetConditioner(c conditioner.Conditioner) error {
 }
 
 // SetSourceRate limits what the source of that name is credited with for one call, to
-// the given bits of min-entropy, from its next call on: 0 takes away its credit, and
+// the given bits of min-entropy, from its next answer on: 0 takes away its credit, and
 // its MaxEntropy restores it. It returns an error that names the argument if there is
 // no such source, or if bits is negative or more than the source declared in New.
 func (r *RNG) SetSourceRate(name string, bits int) error {
