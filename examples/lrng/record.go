@@ -48,12 +48,12 @@ standard output, and nothing else is written. No sample becomes part of a seed.
 
 Sources: ` + strings.Join(sourceNames(), ", ") + ".\n",
 	flags: func(f *flag.FlagSet) func(context.Context, stdio, []string) error {
-		var rec recording
+		rec := recording{n: -1}
 		f.Var(&rec.n, "n", "`number` of samples (default 1000000)")
 		f.Var(&rec.restart, "restart", "`ROWSxCOLUMNS` of a restart matrix, as 1000x1000")
 		f.StringVar(&rec.base, "o", "", "`base` of the names of the files, or - (default SOURCE, or SOURCE-restart)")
 		f.BoolVar(&rec.force, "force", false, "overwrite files")
-		f.IntVar(&rec.settings.OSR, "osr", 0, "oversampling `rate` of a jitter source; 0 is the default")
+		f.IntVar(&rec.settings.OSR, "osr", 0, "oversampling `rate` of a jitter source or the scheduler; 0 is the default")
 		f.IntVar(&rec.settings.MemorySize, "memory", 0, "memory of a jitter source in `bytes`; 0 is the default")
 		return func(ctx context.Context, std stdio, args []string) error {
 			if len(args) != 1 {
@@ -79,15 +79,16 @@ func (s settings) args() []string {
 // A noiseSource is a source that record knows.
 type noiseSource struct {
 	name string
+	has  settings // not zero: those it has
 	new  func(settings) es.Source
 }
 
 var noiseSources = []noiseSource{
-	{"jitter", jitter(es.JitterMixed)},
-	{"jitter-memory", jitter(es.JitterMemory)},
-	{"jitter-hash", jitter(es.JitterHash)},
-	{"scheduler", func(s settings) es.Source { return es.NewScheduler(es.SchedulerConfig{OSR: s.OSR}) }},
-	{"cpu", func(settings) es.Source { return es.NewCPU(es.CPUConfig{}) }},
+	{"jitter", settings{1, 1}, jitter(es.JitterMixed)},
+	{"jitter-memory", settings{1, 1}, jitter(es.JitterMemory)},
+	{"jitter-hash", settings{OSR: 1}, jitter(es.JitterHash)},
+	{"scheduler", settings{OSR: 1}, func(s settings) es.Source { return es.NewScheduler(es.SchedulerConfig{OSR: s.OSR}) }},
+	{"cpu", settings{}, func(settings) es.Source { return es.NewCPU(es.CPUConfig{}) }},
 }
 
 // jitter returns the constructor of a jitter source with the noise.
@@ -109,6 +110,12 @@ func newSource(name string, s settings) (es.NoiseSource, error) {
 	for _, n := range noiseSources {
 		if n.name != name {
 			continue
+		}
+		switch {
+		case s.OSR != 0 && n.has.OSR == 0:
+			return nil, usagef("-osr: source %q has no oversampling rate", name)
+		case s.MemorySize != 0 && n.has.MemorySize == 0:
+			return nil, usagef("-memory: source %q has no memory", name)
 		}
 		src := n.new(s)
 		if v, ok := src.(es.Validator); ok {
@@ -158,10 +165,12 @@ type recording struct {
 func (rec *recording) run(ctx context.Context, std stdio) error {
 	matrix := rec.restart != shape{}
 	switch {
-	case matrix && rec.n != 0:
+	case matrix && rec.n >= 0:
 		return usagef("-n and -restart exclude each other")
-	case rec.n == 0:
+	case rec.n < 0:
 		rec.n = 1_000_000
+	case rec.n == 0:
+		return usagef("-n: want at least one sample")
 	case rec.n > maxSamples:
 		return usagef("-n: %d; want at most %d", rec.n, maxSamples)
 	}
