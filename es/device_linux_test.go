@@ -248,6 +248,27 @@ func TestDeviceTrace(t *testing.T) {
 	}
 }
 
+// E1: the descriptor goes bad under the reader, as when a program closes descriptors that
+// are not its own. The device is opened anew, and nothing that was read is lost.
+func TestDeviceBadDescriptor(t *testing.T) {
+	d := NewDevice(DeviceConfig{Path: "/dev/urandom", Rate: 256})
+	defer d.Close()
+	p := make([]byte, 64)
+	eventually(t, d, p)
+	d.input.mu.Lock()
+	old := d.input.file
+	old.Close()
+	d.input.mu.Unlock()
+	until(t, d, p, func(err error) bool {
+		d.input.mu.Lock()
+		defer d.input.mu.Unlock()
+		return err == nil && d.input.file != nil && d.input.file != old
+	})
+	if n := openFiles(t, "/dev/urandom"); n != 1 {
+		t.Errorf("open %d times", n)
+	}
+}
+
 // A device that hangs, and can be polled: Close ends the read at once. Without Close the
 // deadline does.
 func TestDeviceHang(t *testing.T) {

@@ -352,6 +352,7 @@ func TestFeedFaults(t *testing.T) {
 	}{
 		{"error", func([]byte) (int, error) { return 0, errBroken }, errBroken, "reader: broken", 5, false},
 		{"EIO", func([]byte) (int, error) { return 0, syscall.EIO }, syscall.EIO, "", 5, false},
+		{"EAGAIN", func([]byte) (int, error) { return 0, syscall.EAGAIN }, syscall.EAGAIN, "", 5, false},
 		{"timeout", func([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }, os.ErrDeadlineExceeded, "", 5, false},
 		{"EOF", func([]byte) (int, error) { return 0, io.EOF }, io.EOF, "", 1, false},
 		{"no progress", func([]byte) (int, error) { return 0, nil }, io.ErrNoProgress, "", 500, false},
