@@ -181,6 +181,8 @@ func (a *Auxiliary) insert(p []byte, bits int) (raised bool, err error) {
 	if len(p) == 0 {
 		return false, nil
 	}
+	done := false
+	defer a.dropUnless(&done)
 	for _, h := range [...]hash.Hash{a.state, a.output} {
 		// The number of the pool, 16 bits little-endian, of the only one.
 		idx := a.scratch[:2]
@@ -191,6 +193,7 @@ func (a *Auxiliary) insert(p []byte, bits int) (raised bool, err error) {
 	old := int(a.credit.Load())
 	sum := old + min(bits, a.width-old)
 	a.credit.Store(int64(sum))
+	done = true
 	return sum > old, nil
 }
 
@@ -244,11 +247,22 @@ func (a *Auxiliary) spend(size, bits int) (credit int) {
 // read fills p with one digest, or as much of it as p takes, and returns the
 // number of bytes.
 func (a *Auxiliary) read(p []byte) int {
+	done := false
+	defer a.dropUnless(&done)
 	defer a.wipeDigests()
 	s := a.state.Sum(a.digests[0][:0])
 	o := a.output.Sum(a.digests[1][:0])
 	a.start(s)
+	done = true
 	return copy(p, o)
+}
+
+// dropUnless drops all credit unless done is set: a hash function panicked, and nobody
+// knows what it has seen or forgotten.
+func (a *Auxiliary) dropUnless(done *bool) {
+	if !*done {
+		a.credit.Store(0)
+	}
 }
 
 // SetConditioner makes c the hash function of the pool; nil means SHA-512. The
@@ -264,6 +278,8 @@ func (a *Auxiliary) SetConditioner(c conditioner.Conditioner) error {
 		return err
 	}
 	defer a.release()
+	done := false
+	defer a.dropUnless(&done)
 	defer a.wipeDigests()
 	s := a.state.Sum(a.digests[0][:0])
 	o := a.output.Sum(a.digests[1][:0])
@@ -272,6 +288,7 @@ func (a *Auxiliary) SetConditioner(c conditioner.Conditioner) error {
 	a.state, a.output, a.width, a.test = state, output, width, selfTestOf(c)
 	a.start(s, o)
 	a.credit.Store(min(a.credit.Load(), int64(width)))
+	done = true
 	return nil
 }
 

@@ -472,6 +472,18 @@ func TestAuxiliaryHashPanics(t *testing.T) {
 	if _, credit := get(t, a, 32, 256); credit != 0 {
 		t.Errorf("credit %d", credit)
 	}
+	// Nor does what was credited before stay.
+	if err := a.Add(make([]byte, 64), 300); err != nil || a.Available(256) != 256 {
+		t.Fatal(err, a.Available(256))
+	}
+	func() {
+		defer func() { recover() }()
+		a.Add(make([]byte, 1000), 8)
+		t.Error("Add did not panic")
+	}()
+	if _, credit := get(t, a, 32, 256); credit != 0 {
+		t.Errorf("credit %d of before", credit)
+	}
 }
 
 type panickingHash struct{ hash.Hash }

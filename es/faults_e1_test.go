@@ -312,17 +312,19 @@ func TestFaultsHostileConditioner(t *testing.T) {
 		monitor, _ := monitored(t, MonitorConfig{H: 1, Conditioner: h}, streamByte)
 		for _, tt := range []struct {
 			source Source
-			fill   func() // what GetEntropy does not do by itself
+			fill   func() // what GetEntropy does not do by itself; nil: nothing
 		}{
 			{events, func() { feedEvents(events, line.events(eventsStartUp+1000), 0) }},
 			{aux, func() { aux.Add(make([]byte, 1000), 512) }},
-			{scheduler, func() {}},
-			{monitor, func() {}},
+			{scheduler, nil},
+			{monitor, nil},
 		} {
 			name := tt.source.Info().Name
-			tt.fill()
 			for _, broken := range []bool{false, true, true, false} {
-				if now = nil; broken {
+				if tt.fill != nil {
+					tt.fill()
+				}
+				if broken {
 					now = fault
 				}
 				credit, returned := 0, false
@@ -330,7 +332,6 @@ func TestFaultsHostileConditioner(t *testing.T) {
 				var wg sync.WaitGroup
 				wg.Go(func() {
 					defer func() { recover() }()
-					tt.fill()
 					credit, err = tt.source.GetEntropy(t.Context(), make([]byte, 32), 256)
 					returned = true
 				})
@@ -338,6 +339,9 @@ func TestFaultsHostileConditioner(t *testing.T) {
 				if now = nil; broken {
 					if credit != 0 || returned && err == nil {
 						t.Errorf("%s: %s: %d, %v", what, name, credit, err)
+					}
+					if n := tt.source.Available(256); tt.fill != nil && n != 0 {
+						t.Errorf("%s: %s: %d bits are left", what, name, n)
 					}
 					continue
 				}
