@@ -31,8 +31,8 @@ type JitterConfig struct {
 
 	// OSR is the oversampling rate to begin with: the number of samples collected for
 	// each bit of entropy claimed, 1…20. 0 is the recommended rate: 3 for JitterMixed,
-	// a claim of 1/3 bit a sample, and 6 for one noise alone. A larger one is for
-	// machines whose noise an assessment found to be poor.
+	// a claim of 1/3 bit a sample, 6 for JitterMemory, and 14 for JitterHash. A larger
+	// one is for machines whose noise an assessment found to be poor.
 	OSR int
 
 	// MemorySize is the size of the memory whose access times are measured, in
@@ -85,11 +85,13 @@ func (n JitterNoise) name() string {
 }
 
 const (
-	// jitterOSR is the default oversampling rate, that of jitterentropy, and
-	// jitterSingleOSR that for one noise alone. The claims, 1/3 and 1/6 bit, are at
-	// most a third of the lowest estimate measured (package internal/jitter).
+	// jitterOSR is the default oversampling rate, that of jitterentropy; the others are
+	// those for one noise alone. The claims, 1/3, 1/6 and 1/14 bit, are at most a third
+	// of the lowest estimate measured (package internal/jitter and docs/entropy.md: 0.22
+	// bits for the hash, whose times repeat in long runs when nothing disturbs them).
 	jitterOSR       = 3
-	jitterSingleOSR = 6
+	jitterMemoryOSR = 6
+	jitterHashOSR   = 14
 
 	// jitterMax is the most entropy that one call is credited with, in bits: what
 	// an instantiation at 256 bits of security strength takes, 3/2 of the
@@ -233,8 +235,10 @@ func newJitter(c JitterConfig, now func() uint64, elapsed func() time.Duration) 
 	switch {
 	case osr == 0 && c.Noise == JitterMixed:
 		osr = jitterOSR
+	case osr == 0 && c.Noise == JitterHash:
+		osr = jitterHashOSR
 	case osr == 0:
-		osr = jitterSingleOSR
+		osr = jitterMemoryOSR
 	}
 	size := c.MemorySize
 	if size == 0 {

@@ -262,7 +262,7 @@ func TestJitterNoises(t *testing.T) {
 		kind  jitter.Noise
 		name  string
 		osr   int
-	}{{JitterMixed, jitter.Mixed, "jitter", 3}, {JitterMemory, jitter.Memory, "jitter-memory", 6}, {JitterHash, jitter.Hash, "jitter-hash", 6}} {
+	}{{JitterMixed, jitter.Mixed, "jitter", 3}, {JitterMemory, jitter.Memory, "jitter-memory", 6}, {JitterHash, jitter.Hash, "jitter-hash", 14}} {
 		if int(tt.noise) != int(tt.kind) {
 			t.Errorf("%s: %d here, %d in package jitter", tt.name, tt.noise, tt.kind)
 		}
