@@ -36,5 +36,5 @@ func (r rate) credit(size, bits int) int {
 // available returns the credit of a call that asks for bits and brings as much
 // data as that takes without oversampling: bits bits.
 func (r rate) available(bits int) int {
-	return max(0, int(r)*min(bits, maxBlock)/256)
+	return int(r) * max(0, min(bits, maxBlock)) / 256
 }
