@@ -722,7 +722,7 @@ func TestDaysOfLife(t *testing.T) {
 			t.Errorf("%d seeds in two hours of traffic", n)
 		}
 
-		// Alarms that come and go. The slow source is waited for now.
+		// Alarms that come and go. From here on the slow source is waited for.
 		for range 6 {
 			w.turn(true, alarms(false))
 			w.traffic(5*time.Minute, every)

@@ -88,9 +88,9 @@ func TestInspect(t *testing.T) {
 			t.Errorf("%s: exit code %d, %v", name, code, found)
 		}
 	}
-	plant(t, dir, map[string]string{"root/.rnd": "x"})
+	plant(t, dir, map[string]string{"home/user/.rnd": "x"})
 	code, out, msg := call(t, "inspect", dir)
-	if code != 1 || out != "/root/.rnd: seed: seed of OpenSSL programs; delete it before the image is sealed\n" || msg != "lrng inspect: 1 found that must not be in an image\n" {
+	if code != 1 || out != "/home/user/.rnd: seed: seed of OpenSSL programs; delete it before the image is sealed\n" || msg != "lrng inspect: 1 found that must not be in an image\n" {
 		t.Errorf("exit code %d, %q, %q", code, out, msg)
 	}
 }
