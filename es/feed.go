@@ -483,14 +483,19 @@ func (f *feed) finish() {
 	f.change()
 }
 
-// readOnce reads once. A panic is an error.
+// readOnce reads once. A panic is an error, and so is one of the error itself, which is
+// not ours: it is looked into here, without the lock.
 func (f *feed) readOnce(p []byte) (n int, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			n, err = 0, &panicError{v}
 		}
 	}()
-	return f.read(p)
+	n, err = f.read(p)
+	if err != nil && errors.Is(err, io.EOF) {
+		err = &finalError{err}
+	}
+	return n, err
 }
 
 // absorb takes over what a read into p brought. It reports whether a block was stored,
@@ -586,8 +591,7 @@ func (f *feed) stumble(err error) (pause time.Duration, more bool) {
 	f.why = err
 	f.failures++
 	pause = min(feedLongest, feedPause<<min(f.failures-1, 20))
-	_, final := errors.AsType[*finalError](err)
-	if final || errors.Is(err, io.EOF) || f.failures >= feedTries {
+	if _, final := err.(*finalError); final || f.failures >= feedTries {
 		f.retry = time.Now().Add(pause)
 		return 0, false
 	}

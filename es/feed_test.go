@@ -336,6 +336,12 @@ func TestFeedComesBack(t *testing.T) {
 	})
 }
 
+// A hostileError panics when it is looked into.
+type hostileError struct{}
+
+func (hostileError) Error() string { return "hostile" }
+func (hostileError) Is(error) bool { panic("hostile") }
+
 // E1: faults of reads, from the first one on, in the start-up test, and later. Until is
 // when they end, in bytes; want is what a call is told, and again whether data come when
 // the fault is over.
@@ -358,6 +364,7 @@ func TestFeedFaults(t *testing.T) {
 		{"no progress", func([]byte) (int, error) { return 0, nil }, io.ErrNoProgress, "", 500, false},
 		{"panic", func([]byte) (int, error) { panic("ouch") }, ErrUnavailable, "panicked: ouch", 5, false},
 		{"nil", func(p []byte) (int, error) { return nothing.Read(p) }, ErrUnavailable, "nil pointer", 5, false},
+		{"error that panics", func([]byte) (int, error) { return 0, hostileError{} }, ErrUnavailable, "panicked: hostile", 5, false},
 		{"Goexit", func([]byte) (int, error) { runtime.Goexit(); return 0, nil }, errGoexit, "", 1, false},
 		{"longer", func(p []byte) (int, error) { return len(p) + 1, nil }, nil, "count 33, cut-off 33", 1, true},
 		{"negative", func(p []byte) (int, error) { return -1, nil }, nil, "count -1, cut-off 33", 1, true},
