@@ -263,25 +263,13 @@ func newJitter(c JitterConfig, now func() uint64, elapsed func() time.Duration) 
 	if j.invalid != nil {
 		return j
 	}
-	if j.state, j.width, j.invalid = jitterHash(c.Conditioner); j.invalid != nil {
+	if j.state, j.width, j.invalid = newHash("JitterConfig", c.Conditioner); j.invalid != nil {
 		return j
 	}
 	j.test = selfTestOf(c.Conditioner)
 	// The constants are the same here and there.
 	j.noise, j.invalid = jitter.New(jitter.Config{Noise: jitter.Noise(c.Noise), OSR: osr, Memory: size, Now: now})
 	return j
-}
-
-// jitterHash returns a state of c, SHA-512 if it is nil, and its width in bits.
-func jitterHash(c conditioner.Conditioner) (hash.Hash, int, error) {
-	if c == nil {
-		c = conditioner.SHA512
-	}
-	h, width := c.New(), c.Width()
-	if h == nil || width < 8 || width > maxBlock || width != 8*h.Size() {
-		return nil, 0, fmt.Errorf("es: JitterConfig.Conditioner: %s: the width is %d bits, must be the size of the digest and at most %d", c.Name(), width, maxBlock)
-	}
-	return h, width, nil
 }
 
 // Info describes the source. MaxEntropy is 384 at the recommended rate.

@@ -212,20 +212,8 @@ func (m *Monitored) configure(s Source, c MonitorConfig) (err error) {
 		return fmt.Errorf("es: MonitorConfig.H: %w", err)
 	}
 	m.test = selfTestOf(c.Conditioner)
-	m.state, m.width, err = monitorHash(c.Conditioner)
+	m.state, m.width, err = newHash("MonitorConfig", c.Conditioner)
 	return err
-}
-
-// monitorHash returns a state of c, SHA-512 if it is nil, and its width in bits.
-func monitorHash(c conditioner.Conditioner) (hash.Hash, int, error) {
-	if c == nil {
-		c = conditioner.SHA512
-	}
-	h, width := c.New(), c.Width()
-	if h == nil || width < 8 || width > maxBlock || width != 8*h.Size() {
-		return nil, 0, fmt.Errorf("es: MonitorConfig.Conditioner: %s: the width is %d bits, must be the size of the digest and at most %d", c.Name(), width, maxBlock)
-	}
-	return h, width, nil
 }
 
 // Info describes the source: the name, the boundary and the slowness are those of the
