@@ -237,7 +237,8 @@ func (e *Events) Notify(f func()) {
 //
 // It is for any number of goroutines. It does not wait and does not allocate, and
 // takes 16 ns (Zen 4), where a read of the time stamp takes 9.5 ns. The one that
-// compresses an array takes some microseconds.
+// compresses an array takes some microseconds; if a Conditioner of the caller's panics
+// there, so does Add, and the credit is gone.
 func (e *Events) Add(data uint32) { e.add(event{clock.Now(), data}, stripe.Hint()) }
 
 // add is Add with the time and the array.
