@@ -29,7 +29,8 @@ import (
 // generation". Each combination of options is either refused by New, which says why, or
 // keeps what the documentation promises: see trial.examine. Tried are combinations in which
 // each pair of choices occurs, and with LRNG_LONG=5m, for so long, others at random; in
-// a process with each setting of GODEBUG=fips140, or in this one alone with -short.
+// a process with each setting of GODEBUG=fips140. With -short it is a quarter of them in
+// this process alone.
 func TestPermutations(t *testing.T) {
 	if !testing.Short() {
 		wait := inOtherFIPSModes(t, "off", "on", "only")
@@ -60,9 +61,9 @@ func TestPermutations(t *testing.T) {
 		})
 	}
 	picks := coverPairs(rnd)
-	// A part of them is enough for the race detector, and for processes beside this one.
+	// A part of them is enough for the race detector, emulators, and processes beside this.
 	rnd.Shuffle(len(picks), func(i, j int) { picks[i], picks[j] = picks[j], picks[i] })
-	if raceEnabled {
+	if raceEnabled || testing.Short() {
 		picks = picks[:len(picks)/4]
 	} else if os.Getenv(fipsModeEnv) != "" {
 		picks = picks[:len(picks)/2]
