@@ -51,6 +51,7 @@ var imports = map[string][]string{
 	"internal/hwrand":          {"internal/cpu"},
 	"internal/impl":            {},
 	"internal/jitter":          {"internal/clock", "internal/health", "internal/selftest"},
+	"internal/leak":            {},
 	"internal/node":            {},
 	"internal/safefile":        {},
 	"internal/secmem":          {"internal/zero", xsys},
