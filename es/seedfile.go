@@ -8,6 +8,7 @@ import (
 	"io"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/lrng-go/lrng/internal/ctxsync"
 	"github.com/lrng-go/lrng/internal/zero"
@@ -53,13 +54,19 @@ type SeedFileConfig struct {
 //
 // A program calls Save when its generator is fully seeded, from time to time, and
 // before it ends. The file written first is the one that the next boot can rely on;
-// until then there is only the derived one:
+// until then there is only the derived one. [SeedFile.Keep] does all of that:
 //
 //	file := es.NewSeedFile(es.SeedFileConfig{Path: "/var/lib/example/seed"})
 //	rng, err := lrng.New(lrng.Config{Sources: append(lrng.DefaultSources(), file)})
 //	…
-//	err = rng.Wait(ctx, seeding.FullySeeded)
-//	err = file.Save(ctx, rng)
+//	ctx, stop := context.WithCancel(context.Background())
+//	var saving sync.WaitGroup
+//	saving.Go(func() { file.Keep(ctx, rng, 0) })
+//	defer rng.Close()
+//	defer saving.Wait()
+//	defer stop() // first of the three
+//
+// docs/seedfiles.md has what belongs into the image of a machine that has such a file.
 //
 // # Credit
 //
@@ -126,6 +133,14 @@ const (
 	// data and the digests that they pass through are long, so that no output of the
 	// hash has to be full of entropy.
 	maxSeedCredit = 256
+
+	// seedInterval is the time between two files of Keep. What a file holds does not
+	// grow old; the next one brings in what the generator has gained since.
+	seedInterval = time.Hour
+
+	// seedLast bounds the last Save of Keep, when a program is about to end. Service
+	// managers wait longer than that.
+	seedLast = 10 * time.Second
 )
 
 // A SeedFileError says why a seed file was not used, not credited or not written.
@@ -225,7 +240,7 @@ func (s *SeedFile) GetEntropy(ctx context.Context, p []byte, bits int) (credit i
 		return 0, err
 	}
 	if !s.loaded() {
-		if err := s.onDisk(ctx, s.load); err != nil {
+		if err := s.onDisk(ctx, nil, s.load); err != nil {
 			return 0, err
 		}
 	}
@@ -244,7 +259,8 @@ func (s *SeedFile) GetEntropy(ctx context.Context, p []byte, bits int) (credit i
 // Save writes a new file, for the next boot, with 64 bytes from r and all that was in
 // the file before. r shall be a generator that is fully seeded: what it delivers is
 // taken to be as unpredictable as it is long. Nothing else that it knows is written.
-// Save reads r in the goroutine of its caller.
+// Save reads r in the goroutine of its caller, and if it has a method ReadContext, as
+// lrng.RNG does, by that: it does not wait for r longer than ctx allows then.
 //
 // Where there is no place for a file, the error wraps a [*SeedFileError] and
 // [ErrUnavailable]: that is no reason to stop. Nothing has been written then. If
@@ -256,21 +272,63 @@ func (s *SeedFile) Save(ctx context.Context, r io.Reader) error {
 	}
 	// On the heap in any case, since r may keep it.
 	fresh := make([]byte, seedDataSize)
-	if _, err := io.ReadFull(r, fresh); err != nil {
-		zero.Bytes(fresh)
+	defer zero.Bytes(fresh) // also if r panics
+	if _, err := io.ReadFull(withContext(ctx, r), fresh); err != nil {
 		return fmt.Errorf("es: %s: reading fresh data: %w", seedFileName, err)
 	}
 	if repeats(fresh[osBlock:], (*[osBlock]byte)(fresh)) {
-		zero.Bytes(fresh)
 		return fmt.Errorf("es: %s: the fresh data repeat themselves", seedFileName)
 	}
-	own := [seedDataSize]byte(fresh)
-	zero.Bytes(fresh)
-	return s.onDisk(ctx, func() error {
-		defer zero.Bytes(own[:])
-		return s.save(own[:])
-	})
+	own := make([]byte, seedDataSize)
+	copy(own, fresh)
+	return s.onDisk(ctx, own, func() error { return s.save(own) })
 }
+
+// Keep calls Save at once, then each time that interval has passed, and a last time when
+// ctx is done, for which it takes ten seconds at most. It returns the error of the last
+// one. An error before that is no reason to stop: the next time may be better, and who
+// wants to know of each calls Save. An interval of 0, or less, is the recommended hour.
+//
+// Keep works in the goroutine of its caller, who waits for it before r is closed. It
+// starts no other but for the time of a write.
+func (s *SeedFile) Keep(ctx context.Context, r io.Reader, interval time.Duration) error {
+	if interval <= 0 {
+		interval = seedInterval
+	}
+	timer := time.NewTicker(interval)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		// Where there will never be a file there is nothing to wait for.
+		if err := s.ready(context.Background()); err != nil {
+			return err
+		}
+		s.Save(ctx, r)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), seedLast)
+	defer cancel()
+	return s.Save(last, r)
+}
+
+// withContext returns a reader of r that gives up when ctx is done, if r can.
+func withContext(ctx context.Context, r io.Reader) io.Reader {
+	if c, ok := r.(contextReader); ok {
+		return readerFunc(func(p []byte) (int, error) { return c.ReadContext(ctx, p) })
+	}
+	return r
+}
+
+// A contextReader is a generator like lrng.RNG.
+type contextReader interface {
+	ReadContext(ctx context.Context, p []byte) (n int, err error)
+}
+
+type readerFunc func(p []byte) (n int, err error)
+
+func (f readerFunc) Read(p []byte) (n int, err error) { return f(p) }
 
 // Clear wipes the state of the source and ends its use. The file is left as it is.
 // It may be called twice.
@@ -324,15 +382,18 @@ func (s *SeedFile) loaded() bool {
 	return s.have
 }
 
-// onDisk calls f with disk locked, in a goroutine of its own, as a file system may hang.
-// If ctx is done first it returns the error of ctx, and f goes on.
-func (s *SeedFile) onDisk(ctx context.Context, f func() error) error {
+// onDisk calls f with disk locked, in a goroutine of its own, as a file system may hang,
+// and wipes secret, which f uses. If ctx is done first it returns the error of ctx, and f
+// goes on.
+func (s *SeedFile) onDisk(ctx context.Context, secret []byte, f func() error) error {
 	if err := s.disk.Lock(ctx); err != nil {
+		zero.Bytes(secret)
 		return fmt.Errorf("es: %s: %w", seedFileName, err)
 	}
 	done := make(chan error, 1)
 	go func() {
 		err := f()
+		zero.Bytes(secret)
 		s.disk.Unlock()
 		done <- err
 	}()

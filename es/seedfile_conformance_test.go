@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/lrng-go/lrng/es"
@@ -58,4 +59,32 @@ func ExampleNewSeedFile() {
 	// saved: <nil>
 	// second run, credit: 0 <nil>
 	// es: seed-file: configuration: no credit
+}
+
+// A program that keeps its file up to date as long as it runs.
+func ExampleSeedFile_Keep() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "seed")
+	file := es.NewSeedFile(es.SeedFileConfig{Path: path})
+	generator := rand.Reader // in a program: an lrng.RNG that has file among its sources
+
+	ctx, stop := context.WithCancel(context.Background())
+	var saving sync.WaitGroup
+	saving.Go(func() {
+		if err := file.Keep(ctx, generator, 0); err != nil {
+			fmt.Println("no seed for the next time:", err)
+		}
+	})
+	// … the program does what it is for, and then:
+	stop()
+	saving.Wait()
+
+	_, err = os.Stat(path)
+	fmt.Println("saved:", err == nil)
+	// Output: saved: true
 }

@@ -18,10 +18,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/fstest"
 	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"github.com/lrng-go/lrng/internal/safefile"
@@ -980,7 +982,7 @@ func TestSeedFileSaveWipes(t *testing.T) {
 	n := newSeedNode(t.TempDir())
 	var kept []byte
 	for _, err := range []error{nil, io.ErrNoProgress} {
-		r := iotestFunc(func(p []byte) (int, error) {
+		r := readerFunc(func(p []byte) (int, error) {
 			kept = p
 			(&seedReader{}).Read(p)
 			return len(p), err
@@ -994,9 +996,179 @@ func TestSeedFileSaveWipes(t *testing.T) {
 	}
 }
 
-type iotestFunc func(p []byte) (int, error)
+// E1: a reader that panics or ends the goroutine does so to the caller of Save, who gave it.
+// What it had written is wiped, the file is as it was, and no lock is left.
+func TestSeedFileSaveHostileReader(t *testing.T) {
+	for what, fault := range map[string]func(){"panic": func() { panic("ouch") }, "Goexit": runtime.Goexit} {
+		n := newSeedNode(t.TempDir())
+		n.stored(t)
+		was := snapshot(t, n.dir)
+		s := n.source()
+		var kept []byte
+		calls := 0
+		hostile := readerFunc(func(p []byte) (int, error) {
+			if calls++; calls == 1 {
+				kept = p[:20]
+				return (&seedReader{}).Read(p[:20])
+			}
+			fault()
+			return 0, nil
+		})
+		var panicked any
+		returned := false
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			defer func() { panicked = recover() }()
+			s.Save(t.Context(), hostile)
+			returned = true
+		})
+		wg.Wait()
+		if returned || (panicked != nil) != (what == "panic") {
+			t.Errorf("%s: returned: %v, panicked: %v", what, returned, panicked)
+		}
+		if calls != 2 || !bytes.Equal(kept, make([]byte, 20)) {
+			t.Errorf("%s: %d calls; left in the buffer: %x", what, calls, kept)
+		}
+		if !maps.Equal(snapshot(t, n.dir), was) {
+			t.Errorf("%s: the file has changed", what)
+		}
+		if err := s.Save(t.Context(), &seedReader{}); err != nil {
+			t.Errorf("%s: a sound Save after it: %v", what, err)
+		}
+	}
+}
 
-func (f iotestFunc) Read(p []byte) (int, error) { return f(p) }
+// A contextual is a generator that is not seeded yet, as lrng.RNG.
+type contextual struct{ io.Reader }
+
+func (contextual) ReadContext(ctx context.Context, p []byte) (int, error) {
+	<-ctx.Done()
+	return 0, ctx.Err()
+}
+
+// Save does not wait for a generator longer than it may, and whatever ends it before the
+// file is written leaves no data behind.
+func TestSeedFileSaveContext(t *testing.T) {
+	n := newSeedNode(t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(time.Millisecond, cancel)
+	if err := n.source().Save(ctx, contextual{&seedReader{}}); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if len(snapshot(t, n.dir)) != 0 {
+		t.Error("something was written")
+	}
+
+	s := n.source()
+	if err := s.disk.Lock(t.Context()); err != nil { // another call has it
+		t.Fatal(err)
+	}
+	secret := streamBytes(0, 64)
+	err := s.onDisk(ctx, secret, func() error { t.Error("called"); return nil })
+	if !errors.Is(err, context.Canceled) || !bytes.Equal(secret, make([]byte, 64)) {
+		t.Errorf("%v; left: %x", err, secret)
+	}
+}
+
+// F7: a file at once, one each hour, and a last one at the end. Nothing runs after that.
+func TestSeedFileKeep(t *testing.T) {
+	for _, interval := range []time.Duration{0, time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			n := newSeedNode(t.TempDir())
+			s := n.source()
+			every := interval
+			if every == 0 {
+				every = time.Hour
+			}
+			serial := func(want uint64) {
+				t.Helper()
+				time.Sleep(time.Second)
+				synctest.Wait() // also for the write
+				if f := n.image(t); f == nil || f.serial != want || f.state != seedFresh {
+					t.Fatalf("%+v; want serial number %d", f, want)
+				}
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			r := &seedReader{}
+			go func() { ended <- s.Keep(ctx, r, interval) }()
+			serial(1)
+			for i := range uint64(3) {
+				time.Sleep(every - 3*time.Second)
+				serial(1 + i) // a second too early
+				time.Sleep(time.Second)
+				serial(2 + i)
+			}
+			stop()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			serial(5)
+			if r.n != 5*8 {
+				t.Errorf("%d bytes of the generator were used", 8*r.n)
+			}
+		})
+	}
+}
+
+// Keep goes on where a file cannot be written now, ends where there will never be one, and
+// when its time is over it waits for nobody, neither a lock nor a generator.
+func TestSeedFileKeepTroubles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		done, stop := context.WithCancel(t.Context())
+		stop()
+		for _, s := range []*SeedFile{NewSeedFile(SeedFileConfig{}), NewSeedFile(SeedFileConfig{Path: "relative"})} {
+			for _, ctx := range []context.Context{t.Context(), done} {
+				if err := s.Keep(ctx, &seedReader{}, 0); err == nil || err != s.Validate() && check(err) != "configuration" {
+					t.Error(err)
+				}
+			}
+		}
+
+		n := newSeedNode(t.TempDir())
+		var full atomic.Bool
+		full.Store(true)
+		n.step = func(string) error {
+			if full.Load() {
+				return syscall.ENOSPC
+			}
+			return nil
+		}
+		s := n.source()
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Keep(ctx, &seedReader{}, 0) }()
+		time.Sleep(90 * time.Minute)
+		if n.image(t) != nil {
+			t.Error("written although there is no room")
+		}
+		full.Store(false)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if n.image(t) == nil {
+			t.Error("not written when it could be")
+		}
+		s.Clear()
+		time.Sleep(time.Hour)
+		if err := <-ended; !errors.Is(err, ErrUnavailable) {
+			t.Errorf("after Clear: %v", err)
+		}
+		stop()
+
+		// Already over: one Save, with a time of its own. It uses what is there first.
+		s = n.source()
+		if err := s.Keep(done, &seedReader{}, 0); err != nil || n.image(t).serial != 3 {
+			t.Errorf("%v, %+v", err, n.image(t))
+		}
+		start := time.Now()
+		if err := s.Keep(done, contextual{}, 0); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		if took := time.Since(start); took != seedLast {
+			t.Errorf("the last Save took %v", took)
+		}
+	})
+}
 
 // F12, F15: where a seed is not to be written, none is.
 func TestSeedFileSaveRefuses(t *testing.T) {
