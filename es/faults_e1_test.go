@@ -60,15 +60,9 @@ func TestFaultsPatterns(t *testing.T) {
 			return patterns()[name](i - begin)
 		}
 		for k, want := range want {
-			// A block of the Monitor begins anew with each call, which takes 40 samples at
-			// a claim of 8 bits: the same block comes again after more than a window.
-			inMonitor := want
-			if k == 0 && name == "counter of 8 bits" {
-				inMonitor = ""
-			}
 			h := []float64{8, 1, 1. / 8}[k]
 			m, noise := monitored(t, MonitorConfig{H: h}, stream)
-			wantFirstAlarm(t, name, m, inMonitor, func() bool { return noise.at() > begin+most })
+			wantFirstAlarm(t, name, m, want, func() bool { return noise.at() > begin+most })
 
 			synctest.Test(t, func(t *testing.T) {
 				in := &tap{}

@@ -81,10 +81,11 @@ const (
 // Monitored is the entropy source that [Monitor] makes of raw noise.
 //
 // Its data are digests of samples. For a block of n bits (n+64)/H samples go into the
-// hash; the credit follows from SP 800-90B, Section 3.1.5.1.2, and because of the
+// hash, rounded up to a multiple of 32, so that each is in one of the blocks of 32 that are
+// tested; the credit follows from SP 800-90B, Section 3.1.5.1.2, and because of the
 // additional 64 bits it is n. A p longer than the digest is filled with several
 // blocks, each from samples of its own. Blocks beyond the credit are made of 64/H
-// samples.
+// samples, rounded up as well.
 //
 // The GetEntropy of the source that is watched is never called. What it delivers may
 // have been conditioned, so that no test could say anything about it; and of what it
@@ -355,6 +356,7 @@ func (m *Monitored) startUp(ctx context.Context) error {
 // holds.
 func (m *Monitored) block(ctx context.Context, out []byte, want int) (credit int, err error) {
 	n := int(math.Ceil(float64(want+monitorMargin) / m.h))
+	n += (watchBlock - n%watchBlock) % watchBlock
 	if err := m.take(ctx, n, true); err != nil {
 		return 0, err
 	}

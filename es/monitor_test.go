@@ -228,8 +228,9 @@ func TestMonitorData(t *testing.T) {
 		{MonitorConfig{}, sha512.New(), 0, 256, 0, nil},
 		{MonitorConfig{H: 1}, sha512.New(), 48, 384, 384, []int{448}},
 		{MonitorConfig{H: 1. / 3}, sha512.New(), 32, 256, 256, []int{960}},
-		{MonitorConfig{H: 8}, sha512.New(), 32, 256, 256, []int{40}},
-		{MonitorConfig{H: 7}, sha512.New(), 32, 256, 256, []int{46}},
+		{MonitorConfig{H: 8}, sha512.New(), 32, 256, 256, []int{64}},
+		{MonitorConfig{H: 7}, sha512.New(), 32, 256, 256, []int{64}},
+		{MonitorConfig{H: 0.99}, sha512.New(), 32, 256, 256, []int{352}},
 		{MonitorConfig{Rate: 8}, sha512.New(), 32, 256, 8, []int{2560}},
 		{MonitorConfig{Rate: -1}, sha512.New(), 32, 256, 0, []int{2560}},
 		{MonitorConfig{H: 1, Conditioner: conditioner.SHA256}, sha256.New(), 48, 384, 384, []int{320, 192}},
@@ -270,10 +271,10 @@ func TestMonitorSampleBits(t *testing.T) {
 		sample  func(i int) []byte // what goes into the hash
 	}{
 		{1, 1, 320, func(i int) []byte { return []byte{streamByte(i) & 1} }},
-		{4, 4, 80, func(i int) []byte { return []byte{streamByte(i) & 15} }},
+		{4, 4, 96, func(i int) []byte { return []byte{streamByte(i) & 15} }},
 		{10, 5, 64, func(i int) []byte { return []byte{streamByte(2 * i), streamByte(2*i+1) & 3} }},
-		{17, 17, 19, func(i int) []byte { return []byte{streamByte(3 * i), streamByte(3*i + 1), streamByte(3*i+2) & 1} }},
-		{64, 64, 5, func(i int) []byte { return streamBytes(8*i, 8) }},
+		{17, 17, 32, func(i int) []byte { return []byte{streamByte(3 * i), streamByte(3*i + 1), streamByte(3*i+2) & 1} }},
+		{64, 64, 32, func(i int) []byte { return streamBytes(8*i, 8) }},
 	} {
 		for _, piece := range []int{1, 3, 512} { // bytes that GetNoise brings
 			m, s := monitored(t, MonitorConfig{H: tt.h, SampleBits: tt.bits}, streamByte)
@@ -561,12 +562,12 @@ func TestMonitorGetNoise(t *testing.T) {
 		t.Errorf("%v after %d samples", err, s.at())
 	}
 	p := make([]byte, 32)
-	for _, want := range []int{1124, 1264} {
+	for _, want := range []int{1124, 1288} {
 		if credit, err := m.GetEntropy(t.Context(), p, 256); credit != 256 || err != nil {
 			t.Errorf("%d, %v", credit, err)
 		}
-		if sum := sha512.Sum512(streamBytes(want, 40)); !bytes.Equal(p, sum[:32]) {
-			t.Errorf("not the digest of the 40 samples from %d on", want)
+		if sum := sha512.Sum512(streamBytes(want, 64)); !bytes.Equal(p, sum[:32]) {
+			t.Errorf("not the digest of the 64 samples from %d on", want)
 		}
 		m.GetNoise(noise)
 	}
