@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -305,5 +306,83 @@ func TestDeviceHang(t *testing.T) {
 	d.input.interrupt()
 	if n, err := d.input.read(got); n != 0 || !errors.Is(err, os.ErrClosed) {
 		t.Errorf("a read after Close: %d, %v", n, err)
+	}
+}
+
+const permissionsEnv = "LRNG_TEST_DEVICE_PERMISSIONS"
+
+// E1: the permissions of a device change while a program runs that is not root.
+func TestDevicePermissions(t *testing.T) {
+	if os.Getuid() != 0 {
+		devicePermissions(t)
+		return
+	}
+	if os.Getenv(permissionsEnv) != "" {
+		t.Fatal("still root")
+	}
+	// Its own path may be closed to others.
+	cmd := exec.Command("/proc/self/exe", "-test.run=^TestDevicePermissions$", "-test.v", "-test.timeout=60s")
+	cmd.Env = append(os.Environ(), permissionsEnv+"=1", "TMPDIR=/tmp")
+	const nobody = 65534
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	out, err := cmd.CombinedOutput()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) {
+		t.Skipf("cannot give up privileges here: %v", err)
+	}
+	if err != nil || !strings.Contains(string(out), "--- PASS: TestDevicePermissions") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func devicePermissions(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rng")
+	plug := func() *pty {
+		t.Helper()
+		p := newPTY(t)
+		os.Remove(path)
+		if err := os.Symlink(p.path, path); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	permit := func(p *pty, mode fs.FileMode) {
+		t.Helper()
+		if err := os.Chmod(p.path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	denied := func(err error) bool { return errors.Is(err, ErrUnavailable) && errors.Is(err, fs.ErrPermission) }
+	d := NewDevice(DeviceConfig{Path: path, Rate: 256})
+	defer d.Close()
+	p := make([]byte, 32)
+
+	first := plug()
+	permit(first, 0)
+	if err := mustLack(t, d, ErrUnavailable); !denied(err) {
+		t.Fatalf("without permission: %v", err)
+	}
+	permit(first, 0o600)
+	until(t, d, p, func(error) bool { return d.input.isOpen() })
+	first.send(t, 0, 1024+64)
+	eventually(t, d, p)
+
+	// What is open stays so.
+	permit(first, 0)
+	first.send(t, 2000, 100)
+	eventually(t, d, p)
+
+	// It is plugged in anew, and nobody has set the permissions yet.
+	second := plug()
+	permit(second, 0)
+	first.remove()
+	until(t, d, p, denied)
+	if d.input.isOpen() || d.Available(256) != 0 {
+		t.Error("the device that is gone was not closed, or there are data")
+	}
+	permit(second, 0o600)
+	second.send(t, 4000, 500)
+	eventually(t, d, p)
+	if !bytes.Equal(p, streamBytes(4000, 32)) {
+		t.Errorf("%x", p)
 	}
 }
