@@ -215,6 +215,14 @@ func (s *CPU) GetNoise(p []byte) (n int, err error) {
 	return n, nil
 }
 
+// NoiseParameters returns the name of the generator.
+func (s *CPU) NoiseParameters() NoiseParameters {
+	if s.missing != nil {
+		return NoiseParameters{}
+	}
+	return NoiseParameters{Origin: hwrand.Name(s.kind)}
+}
+
 // ready returns the error of every call that needs the generator, if it can
 // never have any, or if a self-test has failed. The first call runs those of what the
 // source uses.

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"hash"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"github.com/lrng-go/lrng/conditioner"
+	"github.com/lrng-go/lrng/internal/clock"
 	"github.com/lrng-go/lrng/internal/health"
 	"github.com/lrng-go/lrng/internal/zero"
 )
@@ -57,6 +57,12 @@ type event struct {
 	data  uint32
 }
 
+// A rawSample is what there is to record of an event.
+type rawSample struct {
+	delta  uint64 // since the event before, in ticks
+	symbol byte   // what the health tests would have seen of that
+}
+
 // A chain is what the pool has to remember of a sequence of events whose time
 // stamps are compared with each other.
 type chain struct {
@@ -78,6 +84,9 @@ type chain struct {
 //
 // A sample that is not stuck is credited with 1/osr bit, those of a start-up test are
 // not. All samples and data go into the hash.
+//
+// Its methods are for one goroutine at a time: the source has a lock, which it holds while
+// events are hashed, and while digests are read.
 type eventPool struct {
 	name    string
 	rate    rate
@@ -88,9 +97,7 @@ type eventPool struct {
 
 	available atomic.Int64 // credit of a read, in bits, before the rate
 
-	// mu guards the fields below. It is held while events are hashed, and while
-	// digests are read, never while somebody waits for events.
-	mu      sync.Mutex
+	// The fields below are guarded by the lock of the source.
 	cleared bool
 	state   hash.Hash
 	digests [3][maxBlock / 8]byte
@@ -113,8 +120,8 @@ type eventPool struct {
 	told    bool         // it was reported
 	alarms  int
 
-	wanted int    // samples that go to the record
-	record []byte // see GetNoise
+	wanted int         // samples that go to the record
+	record []rawSample // see GetNoise
 
 	events, stuck, credited uint64 // of all time; credited in bits
 }
@@ -165,7 +172,7 @@ func (p *eventPool) check() error {
 }
 
 // absorb takes events of one chain into the pool. It reports whether there is so
-// much more credit that somebody should know. The caller holds mu.
+// much more credit that somebody should know.
 func (p *eventPool) absorb(c *chain, events []event) (more bool) {
 	if p.cleared {
 		return false
@@ -217,7 +224,7 @@ func (p *eventPool) take(c *chain, e event) {
 		return
 	}
 	if len(p.record) < p.wanted {
-		p.record = append(p.record, difference)
+		p.record = append(p.record, rawSample{delta, difference})
 		return
 	}
 	if p.failed != nil && p.failed.Permanent {
@@ -301,7 +308,7 @@ func (p *eventPool) restart() {
 	p.differences.Restart()
 }
 
-// publish makes the credit known to those who do not hold mu.
+// publish makes the credit known to those who do not hold the lock.
 func (p *eventPool) publish() {
 	n := 0
 	if p.started && !p.cleared {
@@ -363,7 +370,7 @@ func (p *eventPool) over(passes, alarms int) (bool, error) {
 	return p.passes != passes, nil
 }
 
-// read fills out and returns the credit of that, in bits. The caller holds mu.
+// read fills out and returns the credit of that, in bits.
 func (p *eventPool) read(ctx context.Context, out []byte, bits int) (credit int, err error) {
 	if err := p.status(); err != nil {
 		return 0, err
@@ -378,7 +385,7 @@ func (p *eventPool) read(ctx context.Context, out []byte, bits int) (credit int,
 		}
 		rest = rest[p.digest(rest):]
 	}
-	// The order does not matter to others: they wait for mu.
+	// The order does not matter to others: they wait for the lock.
 	if credit > 0 {
 		p.credit -= credit + poolMargin
 		p.credited += uint64(p.rate.available(credit))
@@ -455,25 +462,47 @@ func (p *eventPool) clear() {
 		zero.Hash(p.state)
 	}
 	zero.Bytes(p.encoded[:])
+	clear(p.record)
 	p.filled, p.credit, p.counted, p.record, p.wanted = 0, 0, 0, nil, 0
 	p.cleared = true
 	p.publish()
 }
 
-// noise is GetNoise of a source whose events come by themselves: it hands out what was
-// recorded, and has as much recorded as is missing in out.
-func (p *eventPool) noise(out []byte) (n int, err error) {
+// noise is GetNoise of a source whose events come by themselves: it hands out up to size
+// samples that were recorded, and has as many recorded as are missing.
+func (p *eventPool) noise(size int, put func(i int, s rawSample)) (n int, err error) {
 	if p.cleared {
 		return 0, p.status()
 	}
-	n = copy(out, p.record)
+	n = min(size, len(p.record))
+	for i, s := range p.record[:n] {
+		put(i, s)
+	}
 	left := copy(p.record, p.record[n:])
-	if len(out) == 0 {
+	if size == 0 {
 		left = 0
 	}
-	zero.Bytes(p.record[left:])
+	clear(p.record[left:])
 	p.record = p.record[:left]
-	p.wanted = left + len(out) - n
+	p.wanted = left + size - n
 	p.record = slices.Grow(p.record, p.wanted-left)
 	return n, nil
+}
+
+// parameters is NoiseParameters.
+func (p *eventPool) parameters() NoiseParameters {
+	if p.invalid != nil {
+		return NoiseParameters{}
+	}
+	return NoiseParameters{Origin: clock.Name(), OSR: p.osr, Step: p.step}
+}
+
+// symbolsTo returns a function that stores the symbols of samples in p.
+func symbolsTo(p []byte) func(i int, s rawSample) {
+	return func(i int, s rawSample) { p[i] = s.symbol }
+}
+
+// deltasTo returns a function that stores the times of samples in p.
+func deltasTo(p []uint64) func(i int, s rawSample) {
+	return func(i int, s rawSample) { p[i] = s.delta }
 }

@@ -30,15 +30,16 @@ type EventsConfig struct {
 	// send the requests, and those who share the machine.
 	OSR int
 
-	// Array is the number of events in an array: a power of two, 64…8192. 0 is 256.
-	// There are up to 64 arrays, of 16 bytes an event. An Add that compresses one
-	// takes 30 to 40 ns (Zen 4) for each event in it.
+	// Array is the number of events in half an array: a power of two, 64…8192. 0 is
+	// 256. There are up to 64 arrays, each of which has two halves, of 16 bytes an
+	// event. An Add that compresses one takes 30 to 40 ns (Zen 4) for each event in it.
 	Array int
 
 	// NoContinuousCompression says that Add is never to hash. What is in the arrays
-	// is hashed when GetEntropy is called, and the newest events overwrite the oldest
-	// ones before that. Then a call is credited with what the arrays hold at most,
-	// [Events.Available] tells what was left by the last one, and nobody is notified.
+	// is hashed when GetEntropy is called. Before that, new events take the place of
+	// old ones, half an array at a time. Then a call is credited with what the arrays
+	// hold at most, [Events.Available] tells what was left by the last one, and nobody
+	// is notified.
 	NoContinuousCompression bool
 
 	// Conditioner is the hash function of the pool, 256 to 512 bits wide; one call
@@ -63,8 +64,7 @@ const (
 	// array of 256 events 3 to 10 % of the time.
 	eventsPause = 1 << 18
 
-	// maxStripes bounds the number of arrays. Events beyond what that many processors
-	// report at the same time are dropped.
+	// maxStripes bounds the number of arrays. More processors share them.
 	maxStripes = 64
 
 	// eventsPoll is the time between two looks at the events of an on-demand test.
@@ -72,6 +72,11 @@ const (
 
 	// maxCosts is how many costs of Add are kept for each array.
 	maxCosts = 1024
+
+	// Who waits for the pool looks gateLooks times whether an Add has left it, which
+	// takes microseconds if the thread of that runs, and then each gatePause.
+	gateLooks = 100
+	gatePause = 50 * time.Microsecond
 )
 
 // Events is the source for the times at which things happen to a program: a request
@@ -109,12 +114,13 @@ const (
 //
 // Add puts the event into one of a number of arrays, at least two for each processor.
 // Which one depends on the stack of the goroutine, so that those that run at the same
-// time mostly have arrays of their own. It never waits: if the array is in use, and
-// the next one too, the event is dropped and counted. Now and then an Add finds 64
-// events or more and compresses them: it tests them and hashes them into the pool,
-// unless another does that just now. It does so at most every 50 to 260 µs for each
-// array, so that a flood of events costs little. The newest events overwrite the
-// oldest if there are too many.
+// time mostly have arrays of their own; where two share one, both get a place in it.
+// There is no lock: two atomic additions reserve the place and say that the event is
+// there, and nobody who is stopped in between keeps others from going on. Now and then
+// an Add finds 64 events or more and compresses them: it tests them and hashes them into
+// the pool, unless somebody else is at the pool just now. It does so at most every 50 to
+// 260 µs for each array, so that a flood of events costs little; those for which there is
+// no place until then are dropped and counted.
 //
 // # Health tests
 //
@@ -145,14 +151,14 @@ const (
 // and credits at most one of this one and [Scheduler].
 //
 // From the state that is left when GetEntropy returns, nothing that it delivered can be
-// computed: the pool is hashed with itself, and the arrays are empty.
+// computed: the pool is hashed with itself, and the arrays hold no event that it has seen.
 type Events struct {
-	pool    eventPool
+	gate    gate      // guards pool, and all of the stripes but what Add does
+	pool    eventPool // of that, available and what never changes are for all
 	stripes []eventStripe
 	mask    uint32
 	lazy    bool
-
-	dropped atomic.Uint64
+	limit   uint64 // the number of an event in its half from which on Add has more to do
 
 	// notify is replaced as a whole, with notifyMu held: an Add that calls them waits
 	// for nobody who adds one.
@@ -160,19 +166,46 @@ type Events struct {
 	notify   atomic.Pointer[[]func()]
 }
 
-// An eventStripe is an array of events.
+// An eventStripe is an array of events, and what there is for each.
 type eventStripe struct {
-	// mu guards the fields below. Add does not wait for it, and does not wait for
-	// anything while it holds it. Who holds the lock of the pool may wait for it.
-	mu    sync.Mutex
-	n     uint64  // events since the array was emptied; the last of them are in ring
-	ring  []event // of a length that is a power of two
-	last  uint64  // when it was last compressed
-	lost  uint64  // events that were overwritten
-	costs []uint64
+	log   eventLog
+	last  atomic.Uint64           // when it was last compressed
+	costs atomic.Pointer[costLog] // nil: nobody wants to know
 	chain chain
 
 	_ [64]byte // neighbours do not share a cache line
+}
+
+// A gate lets one at a time to what it guards. Add goes by if it is not open, and when it
+// leaves it has nobody to wake up.
+type gate struct {
+	mu     sync.Mutex  // held by who waits for taken, or has it, but not by Add
+	wanted atomic.Bool // somebody waits for taken, so that no other Add is to take it
+	taken  atomic.Bool
+}
+
+// try enters if nobody is there or waits. It is for Add, which ends it by leave.
+func (g *gate) try() bool { return !g.wanted.Load() && g.taken.CompareAndSwap(false, true) }
+
+func (g *gate) leave() { g.taken.Store(false) }
+
+// lock waits until nobody is there. It is for those who may wait.
+func (g *gate) lock() {
+	g.mu.Lock()
+	g.wanted.Store(true)
+	for n := 0; !g.taken.CompareAndSwap(false, true); n++ {
+		if n < gateLooks {
+			runtime.Gosched()
+		} else {
+			time.Sleep(gatePause)
+		}
+	}
+	g.wanted.Store(false)
+}
+
+func (g *gate) unlock() {
+	g.taken.Store(false)
+	g.mu.Unlock()
 }
 
 // NewEvents returns the source with configuration c. If c is not valid, Validate
@@ -197,7 +230,10 @@ func NewEvents(c EventsConfig) *Events {
 	e.stripes = make([]eventStripe, n)
 	e.mask = uint32(n - 1)
 	for i := range e.stripes {
-		e.stripes[i].ring = make([]event, size)
+		e.stripes[i].log.init(size)
+	}
+	if e.limit = eventsBatch; e.lazy {
+		e.limit = uint64(size)
 	}
 	return e
 }
@@ -235,10 +271,10 @@ func (e *Events) Notify(f func()) {
 // between events, such as a part of an address, a length, or a counter; it goes into
 // the hash and is never credited.
 //
-// It is for any number of goroutines. It does not wait and does not allocate, and
-// takes 16 ns (Zen 4), where a read of the time stamp takes 9.5 ns. The one that
-// compresses an array takes some microseconds; if a Conditioner of the caller's panics
-// there, so does Add, and the credit is gone.
+// It is for any number of goroutines. It does not wait, takes no lock and does not
+// allocate. It takes 16 ns (Zen 4), where a read of the time stamp takes 9.5 ns. The one
+// that compresses an array takes some microseconds; if a Conditioner of the caller's
+// panics there, so does Add, and the credit is gone.
 func (e *Events) Add(data uint32) { e.add(event{clock.Now(), data}, stripe.Hint()) }
 
 // add is Add with the time and the array.
@@ -247,57 +283,58 @@ func (e *Events) add(ev event, hint uint32) {
 		return
 	}
 	s := &e.stripes[hint&e.mask]
-	if !s.mu.TryLock() {
-		if s = &e.stripes[(hint+1)&e.mask]; !s.mu.TryLock() {
-			e.dropped.Add(1)
-			return
-		}
+	more := false
+	if s.log.append(ev) >= e.limit {
+		more = e.relieve(s, ev.stamp)
 	}
-	s.ring[s.n&uint64(len(s.ring)-1)] = ev
-	s.n++
-	if s.n >= eventsBatch && ev.stamp-s.last >= eventsPause && !e.lazy {
-		if e.compress(s, ev.stamp) {
-			e.announce()
-		}
-		return
+	if costs := s.costs.Load(); costs != nil {
+		costs.note(clock.Now() - ev.stamp)
 	}
-	s.measure(ev.stamp)
-	s.mu.Unlock()
+	if more {
+		e.announce()
+	}
 }
 
-// compress empties s into the pool, if that is free, and reports whether to announce
-// it. It unlocks s.
-func (e *Events) compress(s *eventStripe, now uint64) (more bool) {
-	defer s.mu.Unlock() // also if a hash function panics
-	s.last = now
-	if e.pool.mu.TryLock() {
-		defer e.pool.mu.Unlock()
-		more = e.empty(s)
+// relieve empties s into the pool, if the time for that has come and the pool is free, and
+// reports whether to announce it. If Add is not to hash, it makes place instead.
+func (e *Events) relieve(s *eventStripe, now uint64) (more bool) {
+	if !e.lazy {
+		if now-s.last.Load() < eventsPause {
+			return false
+		}
+		s.last.Store(now)
 	}
-	s.measure(now)
+	if !e.gate.try() {
+		return false
+	}
+	defer e.gate.leave() // also if a hash function panics
+	if e.lazy {
+		s.log.renew()
+		return false
+	}
+	return e.empty(s)
+}
+
+// empty moves the events of s into the pool. The caller is past the gate, as with the
+// methods below.
+func (e *Events) empty(s *eventStripe) (more bool) {
+	one := func(h *eventHalf) bool {
+		defer h.wipe()
+		return e.pool.absorb(&s.chain, h.all())
+	}
+	for range s.log.halves {
+		if h := s.log.take(); h != nil {
+			more = one(h) || more
+		}
+	}
 	return more
 }
 
-// measure notes what an Add cost until now, if somebody wants to know.
-func (s *eventStripe) measure(start uint64) {
-	if len(s.costs) < cap(s.costs) {
-		s.costs = append(s.costs, clock.Now()-start)
+// gather empties all arrays.
+func (e *Events) gather() (more bool) {
+	for i := range e.stripes {
+		more = e.empty(&e.stripes[i]) || more
 	}
-}
-
-// empty moves the events of s into the pool. The caller holds both locks.
-func (e *Events) empty(s *eventStripe) (more bool) {
-	size := uint64(len(s.ring))
-	n := min(s.n, size)
-	s.lost += s.n - n
-	// The oldest event is at first; the array may begin anew after it.
-	first := (s.n - n) & (size - 1)
-	head := s.ring[first:min(first+n, size)]
-	tail := s.ring[:n-uint64(len(head))]
-	s.n = 0
-	more = e.pool.absorb(&s.chain, head)
-	more = e.pool.absorb(&s.chain, tail) || more
-	clear(s.ring[:n])
 	return more
 }
 
@@ -310,23 +347,10 @@ func (e *Events) with(f func(p *eventPool)) {
 }
 
 func (e *Events) locked(f func(p *eventPool)) (more bool) {
-	e.pool.mu.Lock()
-	defer e.pool.mu.Unlock()
+	e.gate.lock()
+	defer e.gate.unlock()
 	more = e.gather()
 	f(&e.pool)
-	return more
-}
-
-// gather empties all arrays. The caller holds the lock of the pool.
-func (e *Events) gather() (more bool) {
-	one := func(s *eventStripe) bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return e.empty(s)
-	}
-	for i := range e.stripes {
-		more = one(&e.stripes[i]) || more
-	}
 	return more
 }
 
@@ -360,8 +384,8 @@ func (e *Events) deliver(ctx context.Context, p []byte, bits int) (credit int, e
 	if err := ctx.Err(); err != nil {
 		return 0, fmt.Errorf("es: events: %w", err)
 	}
-	e.pool.mu.Lock()
-	defer e.pool.mu.Unlock()
+	e.gate.lock()
+	defer e.gate.unlock()
 	e.gather()
 	return e.pool.read(ctx, p, bits)
 }
@@ -405,11 +429,28 @@ func (e *Events) HealthTest(ctx context.Context) error {
 // Nothing is recorded before the step of the clock is known. Recording works after a
 // permanent failure, too.
 func (e *Events) GetNoise(p []byte) (n int, err error) {
+	return e.raw(len(p), symbolsTo(p))
+}
+
+// GetDeltas is GetNoise with all bits of the intervals, in ticks of the clock. What
+// GetNoise has for an interval d is the low eight bits of d / NoiseParameters().Step.
+func (e *Events) GetDeltas(p []uint64) (n int, err error) {
+	return e.raw(len(p), deltasTo(p))
+}
+
+func (e *Events) raw(size int, put func(i int, s rawSample)) (n int, err error) {
 	if err := e.pool.check(); err != nil {
 		return 0, err
 	}
-	e.with(func(pool *eventPool) { n, err = pool.noise(p) })
+	e.with(func(pool *eventPool) { n, err = pool.noise(size, put) })
 	return n, err
+}
+
+// NoiseParameters returns how samples come about now. If the configuration is not valid,
+// all is zero.
+func (e *Events) NoiseParameters() (n NoiseParameters) {
+	e.with(func(p *eventPool) { n = p.parameters() })
+	return n
 }
 
 // Cost stores how long calls of Add took, in ticks of the clock, in p, and returns
@@ -428,11 +469,34 @@ func (e *Events) Cost(p []uint64) (n int) {
 
 // takeCosts is Cost for one array.
 func (s *eventStripe) takeCosts(p []uint64) (n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n = copy(p, s.costs)
-	if s.costs = nil; n < len(p) {
-		s.costs = make([]uint64, 0, min(len(p)-n, maxCosts))
+	if costs := s.costs.Swap(nil); costs != nil {
+		n = costs.copy(p)
+	}
+	if n < len(p) {
+		s.costs.Store(&costLog{ticks: make([]atomic.Uint64, min(len(p)-n, maxCosts))})
+	}
+	return n
+}
+
+// A costLog notes what calls of Add cost. Who notes one does not wait.
+type costLog struct {
+	n     atomic.Uint64   // costs that were to be noted, also those without a place
+	ticks []atomic.Uint64 // each plus 1, or 0 if it is not there yet
+}
+
+func (c *costLog) note(ticks uint64) {
+	if i := c.n.Add(1) - 1; i < uint64(len(c.ticks)) {
+		c.ticks[i].Store(ticks + 1)
+	}
+}
+
+// copy stores what was noted in p and returns the number.
+func (c *costLog) copy(p []uint64) (n int) {
+	for i := range c.ticks {
+		if t := c.ticks[i].Load(); t != 0 && n < len(p) {
+			p[n] = t - 1
+			n++
+		}
 	}
 	return n
 }
@@ -441,7 +505,7 @@ func (s *eventStripe) takeCosts(p []uint64) (n int) {
 type EventsStats struct {
 	Events   uint64 // events that were looked at
 	Stuck    uint64 // of these, stuck
-	Lost     uint64 // events that were dropped or overwritten
+	Lost     uint64 // events that were dropped, or made place for others
 	Alarms   uint64 // failures of health tests
 	Credited uint64 // the sum of the credits of all calls, in bits
 }
@@ -454,23 +518,19 @@ func (e *Events) Stats() EventsStats {
 	var st EventsStats
 	e.with(func(p *eventPool) {
 		st = EventsStats{Events: p.events, Stuck: p.stuck, Alarms: uint64(p.alarms), Credited: p.credited}
+		for i := range e.stripes {
+			st.Lost += e.stripes[i].log.lost
+		}
 	})
-	st.Lost = e.dropped.Load()
-	for i := range e.stripes {
-		s := &e.stripes[i]
-		s.mu.Lock()
-		st.Lost += s.lost
-		s.mu.Unlock()
-	}
 	return st
 }
 
-// Clear wipes the pool and all events, and ends the use of the source: Add has no
-// effect, and calls that deliver return an error that wraps [ErrUnavailable]. It may
-// be called twice.
+// Clear wipes the pool and all events but those that an Add is about to report, and ends
+// the use of the source: Add has no effect, and calls that deliver return an error that
+// wraps [ErrUnavailable]. It may be called twice.
 func (e *Events) Clear() {
-	e.pool.mu.Lock()
-	defer e.pool.mu.Unlock()
+	e.gate.lock()
+	defer e.gate.unlock()
 	e.gather()
 	e.pool.clear()
 }

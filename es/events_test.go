@@ -408,7 +408,7 @@ func TestEventsRCTAlarms(t *testing.T) {
 
 // T9, B11, B12: alarms of the APT at exact events: one occurrence less than the cut-off
 // passes. Both sequences are tested: the differences, where all that is alike are the 8
-// low bits of the interval, and the samples, in step with the clock two times in three.
+// low bits of the interval, and the samples, in step with the clock three times in four.
 func TestEventsAPTAlarms(t *testing.T) {
 	const osr, window = 1, 512
 	cutoff := func(alpha float64) int {
@@ -435,23 +435,23 @@ func TestEventsAPTAlarms(t *testing.T) {
 			return other(i)
 		}},
 		{"samples", func(i, alike int) uint64 {
-			// The sample is the same but for each third event; alike of them are in
-			// 3/2·alike events.
-			switch {
-			case i >= alike+(alike-1)/2:
-				return other(i)
-			case i%3 == 2:
+			// The sample is the same but for each fourth event; alike of them are in
+			// 4/3·alike events, and then two others in turn. Half of the differences are
+			// alike, which is allowed.
+			switch rest := i - (alike + (alike-1)/3); {
+			case rest == 0:
+				return like(100, i)
+			case rest > 0:
+				return like(50+156*(rest%2), i)
+			case i%4 == 3:
 				return like(7*(1+i%30), i)
-			case i%3 == 0 && i > 0:
+			case i%4 == 0 && i > 0:
 				return like(256-7*(1+(i-1)%30), i)
 			}
 			return like(0, i)
 		}},
 	} {
 		for _, alike := range []int{inter - 1, inter, inter + 1, perm - 1, perm} {
-			if tt.name == "samples" && alike+(alike-1)/2 > window {
-				continue // perm does not fit between others
-			}
 			p, c, line := faulty(t, osr, func(i int) uint64 {
 				if i >= window {
 					return other(i)

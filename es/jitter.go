@@ -120,14 +120,25 @@ const (
 // machine does, and with the phases of its clocks. The source needs no device
 // and no help of the operating system, only a fine clock.
 //
-// A sample is the duration of 128 dependent accesses and one SHA3-256 in ticks of the
-// finest clock of the machine: a counter of the CPU, or the system's clock where there is
-// none that is as fine and runs at a constant rate. The claim is 1/OSR bit of min-entropy a sample,
-// 1/3 by default; samples are not claimed to be IID. On the machine of the
-// measurements, a virtual one with an AMD EPYC (Zen 4), the lowest of several estimates
-// in the manner of SP 800-90B was 2.0 bits, under light and heavy load, also for an
-// observer who knows all addresses that were accessed; for memory accesses alone it was
-// 0.5. Package internal/jitter has the numbers, and the means to repeat them.
+// A sample is the duration of 128 dependent accesses and one SHA3-256, or of one of the
+// two (see [JitterNoise]), in ticks of the finest clock of the machine: a counter of the
+// CPU, or the system's clock where there is none that is as fine and runs at a constant
+// rate.
+//
+// # Claim
+//
+// The claim is 1/OSR bit of min-entropy for each sample that is not stuck; samples are not
+// claimed to be IID. It is at most a third of the lowest of the estimates in the manner of
+// SP 800-90B on the machine of the measurements, a virtual one with an AMD EPYC (Zen 4),
+// idle and loaded. In bits a sample:
+//
+//	                claim   lowest estimate   for who knows all addresses and hashes
+//	JitterMixed     1/3     2.2               2.0
+//	JitterMemory    1/6     1.8               0.5
+//	JitterHash      1/14    0.22              1.4
+//
+// Package internal/jitter and docs/entropy.md have the numbers, and the means to repeat
+// them.
 //
 // # Conditioning
 //
@@ -353,7 +364,7 @@ func (j *Jitter) GetNoise(p []byte) (n int, err error) {
 }
 
 // GetDeltas is GetNoise with all bits of the durations, in ticks of the clock. What
-// GetNoise has for a duration d is the low eight bits of d / [Jitter.Granularity].
+// GetNoise has for a duration d is the low eight bits of d / NoiseParameters().Step.
 func (j *Jitter) GetDeltas(p []uint64) (n int, err error) {
 	if err := j.enterRaw(); err != nil {
 		return 0, err
@@ -365,17 +376,20 @@ func (j *Jitter) GetDeltas(p []uint64) (n int, err error) {
 	return len(p), nil
 }
 
-// Granularity returns the step of the clock that was found at the first use, in ticks, or
-// 0 before that.
-func (j *Jitter) Granularity() uint64 {
-	if j.lock.Lock(context.Background()) != nil {
-		return 0
-	}
+// NoiseParameters returns how samples are taken now. It waits for other calls. If the
+// configuration is not valid, and after Close, all is zero.
+func (j *Jitter) NoiseParameters() NoiseParameters {
+	j.lock.Lock(context.Background()) // without an end to wait for it does not fail
 	defer j.lock.Unlock()
-	if j.noise == nil || !j.noise.Probed() {
-		return 0
+	if j.noise == nil {
+		return NoiseParameters{}
 	}
-	return j.noise.Clock().Step
+	p := NoiseParameters{Origin: clock.Name(), OSR: j.noise.OSR(), MemorySize: j.noise.Memory()}
+	if j.noise.Probed() {
+		c := j.noise.Clock()
+		p.Step, p.Granularity, p.Length = c.Step, c.Granularity, c.Length
+	}
+	return p
 }
 
 // enterRaw locks the source for raw samples, once the clock was tested, or returns why

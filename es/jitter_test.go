@@ -446,6 +446,35 @@ func TestJitterAPTAlarm(t *testing.T) {
 	}
 }
 
+// The count of the lag predictor, for both cut-offs: a cycle that is broken too often for a
+// run of right guesses, in windows of 2¹⁷ samples. The count goes on from the cut-off for
+// the next rate, 110,876.
+func TestJitterLagCountAlarm(t *testing.T) {
+	if testing.Short() {
+		t.Skip("100,000 samples")
+	}
+	j, clock := playJitter(JitterConfig{}, func(i int) uint64 {
+		if i < jitterProbe || i%100 == 99 {
+			return lively(i)
+		}
+		return 26 * []uint64{100, 300, 200, 700}[i%4]
+	})
+	var err error
+	for err == nil && clock.samples() < 1<<17 {
+		_, err = j.GetEntropy(t.Context(), make([]byte, 1024), 256)
+	}
+	mustAlarm(t, err, HealthError{"jitter", "lag", 104762, 104762, false})
+	if n := clock.samples(); n < 104762 || j.noise.OSR() != 4 || j.Available(256) != 256 {
+		t.Errorf("after %d samples: osr %d, %d bits available", n, j.noise.OSR(), j.Available(256))
+	}
+	n, err := failing(t, j, clock)
+	mustAlarm(t, err, HealthError{"jitter", "lag", 111189, 111189, true})
+	if n < 111189-110876 || n > 350 {
+		t.Errorf("permanent after %d samples more", n)
+	}
+	wantFinal(t, j, clock, err)
+}
+
 // B16: with each intermittent failure a block takes more samples, until no rate is left:
 // the failure at 20 is permanent.
 func TestJitterRaises(t *testing.T) {

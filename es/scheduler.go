@@ -99,8 +99,7 @@ type Scheduler struct {
 	// with, too, unless the machine changes.
 	down atomic.Bool
 
-	// lock is held during collection, and guards pool and the fields below. It is in
-	// the place of the lock of the pool, which is not used.
+	// lock is held during collection, and guards pool and the fields below.
 	lock    ctxsync.Lock
 	chain   chain
 	now     func() uint64        // the clock for the events
@@ -214,6 +213,16 @@ func (s *Scheduler) HealthTest(ctx context.Context) error {
 //
 // A sample takes 4 to 15 µs (Zen 4); until the last one other calls wait.
 func (s *Scheduler) GetNoise(p []byte) (n int, err error) {
+	return s.raw(len(p), symbolsTo(p))
+}
+
+// GetDeltas is GetNoise with all bits of the times, in ticks of the clock. What GetNoise
+// has for a time d is the low eight bits of d / NoiseParameters().Step.
+func (s *Scheduler) GetDeltas(p []uint64) (n int, err error) {
+	return s.raw(len(p), deltasTo(p))
+}
+
+func (s *Scheduler) raw(size int, put func(i int, s rawSample)) (n int, err error) {
 	if err := s.pool.check(); err != nil {
 		return 0, err
 	}
@@ -223,30 +232,40 @@ func (s *Scheduler) GetNoise(p []byte) (n int, err error) {
 	}
 	defer s.lock.Unlock()
 	pool := &s.pool
-	if _, err := pool.noise(nil); err != nil {
+	if _, err := pool.noise(0, nil); err != nil {
 		return 0, err
 	}
-	defer pool.noise(nil)
-	for n < len(p) {
+	defer pool.noise(0, nil)
+	for n < size {
 		// In parts, since the time of each is limited.
-		part := p[n:min(len(p), n+1024)]
-		if _, err := pool.noise(part); err != nil {
+		part := min(size-n, 1024)
+		if _, err := pool.noise(part, nil); err != nil {
 			return n, err
 		}
-		if err := s.collect(ctx, func() bool { return pool.stands || len(pool.record) == len(part) }); err != nil {
+		if err := s.collect(ctx, func() bool { return pool.stands || len(pool.record) == part }); err != nil {
 			return n, err
 		}
 		if pool.stands {
 			return n, pool.standstill()
 		}
-		m := copy(part, pool.record)
+		m, err := pool.noise(part, func(i int, s rawSample) { put(n+i, s) })
+		if err != nil {
+			return n, err
+		}
 		if m == 0 {
 			return n, fmt.Errorf("es: scheduler: no wake-up within %v: %w", schedulerBudget, ErrUnavailable)
 		}
-		pool.noise(nil)
 		n += m
 	}
 	return n, nil
+}
+
+// NoiseParameters returns how samples are taken now. It waits for other calls. If the
+// configuration is not valid, all is zero.
+func (s *Scheduler) NoiseParameters() NoiseParameters {
+	s.lock.Lock(context.Background()) // without an end to wait for it does not fail
+	defer s.lock.Unlock()
+	return s.pool.parameters()
 }
 
 // Clear wipes the pool, and ends the use of the source: calls that collect return an

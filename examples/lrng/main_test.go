@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -12,11 +13,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/lrng-go/lrng"
+	"github.com/lrng-go/lrng/es"
 	"github.com/lrng-go/lrng/seeding"
 )
 
@@ -93,6 +96,15 @@ func TestMistakes(t *testing.T) {
 		{"record -memory 4096 cpu", 2, "-memory: source \"cpu\" has no memory"},
 		{"record -memory 4096 scheduler", 2, "-memory: source"},
 		{"record -memory 4096 jitter-hash", 2, "-memory: source"},
+		{"record -path /dev/null jitter", 2, "-path: source \"jitter\" is no file"},
+		{"record -path /none device", 1, "after 0 samples: es: device: stat /none"},
+		{"record os", 2, `source "os" cannot be recorded: it has no raw noise (no GetNoise); want one of jitter, jitter-memory, jitter-hash, scheduler, cpu, device`},
+		{"record auxiliary", 2, `"auxiliary" cannot be recorded: it has no raw noise`},
+		{"record seed-file", 2, `"seed-file" cannot be recorded: it has no raw noise`},
+		{"record identity", 2, `"identity" cannot be recorded: it has no raw noise`},
+		{"record events", 2, `"events" cannot be recorded: the events are those of a program`},
+		{"record reader", 2, `"reader" cannot be recorded: it reads what a program has opened`},
+		{"record monitor", 2, `"monitor" cannot be recorded: its noise is that of the source`},
 		{"record -restart 65537x1 jitter", 2, "too many"},
 		{"record -restart 65536x4097 jitter", 2, "too many"},
 		{"record -n 1 -o there jitter", 1, "there.bin is there already; -force overwrites it"},
@@ -208,94 +220,182 @@ func TestSelftest(t *testing.T) {
 	}
 }
 
+// readHeader reads the header of a record.
+func readHeader(t *testing.T, base string) (h header) {
+	t.Helper()
+	text, err := os.ReadFile(base + ".json")
+	if err == nil {
+		err = json.Unmarshal(text, &h)
+	}
+	if err != nil || h.Go == "" || h.Duration <= 0 || h.CPUs < 1 {
+		t.Fatalf("header: %v\n%s", err, text)
+	}
+	for _, f := range h.Files {
+		b, err := os.ReadFile(f.Name)
+		if sum := sha256.Sum256(b); err != nil || len(b) != f.Bytes || hex.EncodeToString(sum[:]) != f.SHA256 {
+			t.Errorf("%+v: %d bytes, %v", f, len(b), err)
+		}
+	}
+	return h
+}
+
+// wantTimes checks that the symbols of a record are those of its times, and returns the
+// symbols.
+func wantTimes(t *testing.T, base string, h header) []byte {
+	t.Helper()
+	bin, err := os.ReadFile(base + ".bin")
+	if err != nil || len(bin) != h.Samples {
+		t.Fatalf("%d samples, %v", len(bin), err)
+	}
+	raw, err := os.ReadFile(base + ".u64")
+	if err != nil || len(raw) != 8*len(bin) {
+		t.Fatalf("%d bytes, %v", len(raw), err)
+	}
+	for i, symbol := range bin {
+		step := h.Noise.Step
+		if h.Steps != nil {
+			step = h.Steps[i/h.Columns]
+		}
+		if step == 0 || byte(binary.LittleEndian.Uint64(raw[8*i:])/step) != symbol {
+			t.Fatalf("sample %d is not that of the other file (step %d)", i, step)
+		}
+	}
+	return bin
+}
+
+// The header has what was asked for, and what that came to.
 func TestRecord(t *testing.T) {
 	t.Chdir(t.TempDir())
-	for i, args := range []string{"jitter", "-osr 4 -memory 4096 -force jitter"} {
-		must(t, strings.Fields("record -n 5000 -o dir "+args)...)
-		var h header
-		text, err := os.ReadFile("dir.json")
-		if err == nil {
-			err = json.Unmarshal(text, &h)
+	for _, tt := range []struct {
+		args  string
+		asked settings
+		want  es.NoiseParameters
+	}{
+		{"jitter", settings{}, es.NoiseParameters{OSR: 3, MemorySize: 1 << 18}},
+		{"-osr 4 -memory 4096 -force jitter", settings{OSR: 4, MemorySize: 4096}, es.NoiseParameters{OSR: 4, MemorySize: 4096}},
+		{"-force jitter-hash", settings{}, es.NoiseParameters{OSR: 14}},
+		{"-force scheduler", settings{}, es.NoiseParameters{OSR: 3}},
+	} {
+		must(t, strings.Fields("record -n 3000 -o base "+tt.args)...)
+		h := readHeader(t, "base")
+		got := h.Noise
+		if got.Origin == "" || got.Step == 0 || strings.HasSuffix(tt.args, "jitter") && got.Granularity == 0 {
+			t.Errorf("%s: %+v", tt.args, got)
 		}
-		if err != nil || h.Source != "jitter" || h.Samples != 5000 || h.Settings.OSR != 4*i || h.Settings.MemorySize != 4096*i || h.Go == "" || h.Duration <= 0 {
-			t.Fatalf("header: %v\n%s", err, text)
+		got.Origin, got.Step, got.Granularity, got.Length = "", 0, 0, 0
+		if got != tt.want || h.Settings != tt.asked || !strings.HasSuffix(tt.args, h.Source) || h.Samples != 3000 || len(h.Files) != 2 {
+			t.Errorf("%s: %+v", tt.args, h)
 		}
-		bin, err := os.ReadFile("dir.bin")
-		if err != nil || len(bin) != 5000 {
-			t.Fatalf("%d samples, %v", len(bin), err)
-		}
-		raw, err := os.ReadFile("dir.u64")
-		if len(h.Files) == 2 {
-			if err != nil || len(raw) != 8*5000 {
-				t.Fatalf("%d bytes, %v", len(raw), err)
-			}
-			for i, symbol := range bin {
-				if byte(binary.LittleEndian.Uint64(raw[8*i:])/h.Granularity) != symbol {
-					t.Fatalf("sample %d is not that of the other file", i)
-				}
-			}
-		}
-		for _, f := range h.Files {
-			if b, err := os.ReadFile(f.Name); err != nil || len(b) != f.Bytes {
-				t.Errorf("%+v: %d bytes, %v", f, len(b), err)
-			}
-		}
+		wantTimes(t, "base", h)
+	}
+}
+
+// What is not a time has no file of times, nor is one of an earlier record left.
+func TestRecordBytes(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if _, err := os.Stat("/dev/urandom"); err != nil {
+		t.Skip(err)
+	}
+	must(t, "record", "-n", "100", "-o", "base", "jitter")
+	must(t, "record", "-n", "10K", "-force", "-o", "base", "-path", "/dev/urandom", "device")
+	h := readHeader(t, "base")
+	if h.Source != "device" || h.Settings.Path != "/dev/urandom" || h.Samples != 10240 || len(h.Files) != 1 || h.Noise != (es.NoiseParameters{}) {
+		t.Errorf("%+v", h)
+	}
+	if _, err := os.Stat("base.u64"); err == nil {
+		t.Error("the times of another record are left")
+	}
+	must(t, "record", "-restart", "3x50", "-path", "/dev/urandom", "device")
+	if h := readHeader(t, "device-restart"); h.Samples != 150 || len(h.Files) != 1 || h.Steps != nil {
+		t.Errorf("restart: %+v", h)
+	}
+	cpu := es.NewCPU(es.CPUConfig{})
+	if cpu.Available(8) == 0 {
+		return
+	}
+	must(t, "record", "-n", "1000", "cpu")
+	if h := readHeader(t, "cpu"); h.Noise != cpu.NoiseParameters() || h.Noise.Origin == "" || len(h.Files) != 1 {
+		t.Errorf("cpu: %+v", h)
 	}
 }
 
 func TestRecordRestart(t *testing.T) {
 	t.Chdir(t.TempDir())
-	must(t, "record", "-restart", "4x100", "jitter")
-	bin, err := os.ReadFile("jitter-restart.bin")
-	if err != nil || len(bin) != 400 {
-		t.Fatalf("%d samples, %v", len(bin), err)
+	must(t, "record", "-restart", "4x100", "-osr", "5", "jitter")
+	h := readHeader(t, "jitter-restart")
+	if h.Rows != 4 || h.Columns != 100 || h.Samples != 400 || h.Noise.OSR != 5 || h.Noise.MemorySize != 1<<18 || len(h.Files) != 2 {
+		t.Errorf("%+v", h)
 	}
+	bin := wantTimes(t, "jitter-restart", h)
 	for row := range 3 {
 		if bytes.Equal(bin[100*row:][:100], bin[100*row+100:][:100]) {
 			t.Errorf("rows %d and %d are the same", row, row+1)
 		}
 	}
-	var h header
-	text, err := os.ReadFile("jitter-restart.json")
-	if err == nil {
-		err = json.Unmarshal(text, &h)
+
+	// A row that fails says why.
+	code, _, msg := call(t, "record", "-restart", "2x2", "-path", "/none", "device")
+	if code != 1 || !strings.Contains(msg, "row 1: exit status 1: lrng record: after 0 samples: es: device: stat /none") {
+		t.Errorf("%d, %s", code, msg)
 	}
-	if err != nil || h.Rows != 4 || h.Columns != 100 || h.Samples != 400 {
-		t.Errorf("header: %v\n%s", err, text)
+}
+
+// The steps of the rows are told if they differ.
+func TestRecordSteps(t *testing.T) {
+	row := func(step uint64) samples {
+		return samples{symbols: []byte{1, 2}, raw: []uint64{step, 2 * step}, noise: es.NoiseParameters{OSR: 3, Step: step}}
+	}
+	for _, tt := range []struct {
+		steps []uint64
+		step  uint64
+		rows  []uint64
+	}{
+		{[]uint64{26, 26, 26}, 26, nil}, {[]uint64{26, 13, 26}, 0, []uint64{26, 13, 26}}, {[]uint64{7}, 7, nil}, {[]uint64{0, 0}, 0, nil},
+	} {
+		var s samples
+		for _, step := range tt.steps {
+			s.append(row(step))
+		}
+		s.join()
+		if n := 2 * len(tt.steps); len(s.symbols) != n || len(s.raw) != n || s.noise.OSR != 3 || s.noise.Step != tt.step || !slices.Equal(s.steps, tt.rows) {
+			t.Errorf("%d: %+v", tt.steps, s)
+		}
 	}
 }
 
 // Symbols come from what was measured, and only whole files are left of a record that
 // fails.
 func TestTake(t *testing.T) {
-	s, err := take(t.Context(), &scripted{granularity: 26}, 10_000, nil)
-	if err != nil || len(s.symbols) != 10_000 || s.symbols[300] != 300%256 || s.raw[300] != 300*26 || s.granularity != 26 {
-		t.Errorf("%v, %v, granularity %d, %v", s.symbols[300], s.raw[300], s.granularity, err)
+	s, err := take(t.Context(), &scripted{step: 26}, 10_000, nil)
+	if err != nil || len(s.symbols) != 10_000 || s.symbols[300] != 300%256 || s.raw[300] != 300*26 || s.noise.Step != 26 {
+		t.Errorf("%v, %v, %+v, %v", s.symbols[300], s.raw[300], s.noise, err)
 	}
-	if _, err := take(t.Context(), &scripted{granularity: 1, fails: 5000}, 10_000, nil); err == nil || err.Error() != "after 8192 samples: broken" {
+	if _, err := take(t.Context(), &scripted{step: 1, fails: 5000}, 10_000, nil); err == nil || err.Error() != "after 8192 samples: broken" {
 		t.Errorf("source that fails: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := take(ctx, &scripted{granularity: 1}, 10_000, nil); !errors.Is(err, context.Canceled) {
+	if _, err := take(ctx, &scripted{step: 1}, 10_000, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)
 	}
 }
 
 // A scripted source counts.
 type scripted struct {
-	n, granularity uint64
-	fails          uint64 // after so many samples
+	n, step uint64
+	fails   uint64 // after so many samples
 }
 
 func (s *scripted) GetNoise(p []byte) (int, error) { panic("GetDeltas is there") }
-func (s *scripted) Granularity() uint64            { return s.granularity }
+func (s *scripted) NoiseParameters() es.NoiseParameters {
+	return es.NoiseParameters{Step: s.step}
+}
 func (s *scripted) GetDeltas(p []uint64) (int, error) {
 	if s.fails > 0 && s.n >= s.fails {
 		return 0, errors.New("broken")
 	}
 	for i := range p {
-		p[i] = s.n * s.granularity
+		p[i] = s.n * s.step
 		s.n++
 	}
 	return len(p), nil

@@ -10,11 +10,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,15 +48,23 @@ row after row, each by a process of its own that has just started the source. Th
 standard wants -n 1000000 and -restart 1000x1000. With -o - the bytes of BASE.bin go to
 standard output, and nothing else is written. No sample becomes part of a seed.
 
-Sources: ` + strings.Join(sourceNames(), ", ") + ".\n",
+Sources: ` + strings.Join(sourceNames(), ", ") + `.
+
+A sample of jitter and of the scheduler is a time: the 64 bits of BASE.u64 are in ticks of
+the clock, and the byte is the low one of these divided by the step of the clock. One of
+cpu and of device is a byte of what the generator delivers, after its own conditioning.
+The events of es.Events and what an es.Reader reads are those of a program: it records
+them by GetNoise, as it does with an es.Monitor, which hands on the noise of its source.
+`,
 	flags: func(f *flag.FlagSet) func(context.Context, stdio, []string) error {
 		rec := recording{n: -1}
-		f.Var(&rec.n, "n", "`number` of samples (default 1000000)")
+		f.Var(&rec.n, "n", "`number` of samples; K, M and G stand for powers of 1024, so that 1M is 1,048,576 (default 1000000)")
 		f.Var(&rec.restart, "restart", "`ROWSxCOLUMNS` of a restart matrix, as 1000x1000")
 		f.StringVar(&rec.base, "o", "", "`base` of the names of the files, or - (default SOURCE, or SOURCE-restart)")
 		f.BoolVar(&rec.force, "force", false, "overwrite files")
 		f.IntVar(&rec.settings.OSR, "osr", 0, "oversampling `rate` of a jitter source or the scheduler; 0 is the default")
 		f.IntVar(&rec.settings.MemorySize, "memory", 0, "memory of a jitter source in `bytes`; 0 is the default")
+		f.StringVar(&rec.settings.Path, "path", "", "`name` of the device (default /dev/hwrng)")
 		return func(ctx context.Context, std stdio, args []string) error {
 			if len(args) != 1 {
 				return usagef("want the name of one source: %s", strings.Join(sourceNames(), ", "))
@@ -67,13 +77,14 @@ Sources: ` + strings.Join(sourceNames(), ", ") + ".\n",
 
 // settings are those of a source that the user may choose. Zero is the default.
 type settings struct {
-	OSR        int `json:"osr,omitempty"`
-	MemorySize int `json:"memory_size,omitempty"` // bytes
+	OSR        int    `json:"osr,omitempty"`
+	MemorySize int    `json:"memory_size,omitempty"` // bytes
+	Path       string `json:"path,omitempty"`
 }
 
 // args returns the flags that give another process the same settings.
 func (s settings) args() []string {
-	return []string{"-osr=" + strconv.Itoa(s.OSR), "-memory=" + strconv.Itoa(s.MemorySize)}
+	return []string{"-osr=" + strconv.Itoa(s.OSR), "-memory=" + strconv.Itoa(s.MemorySize), "-path=" + s.Path}
 }
 
 // A noiseSource is a source that record knows.
@@ -84,11 +95,23 @@ type noiseSource struct {
 }
 
 var noiseSources = []noiseSource{
-	{"jitter", settings{1, 1}, jitter(es.JitterMixed)},
-	{"jitter-memory", settings{1, 1}, jitter(es.JitterMemory)},
+	{"jitter", settings{OSR: 1, MemorySize: 1}, jitter(es.JitterMixed)},
+	{"jitter-memory", settings{OSR: 1, MemorySize: 1}, jitter(es.JitterMemory)},
 	{"jitter-hash", settings{OSR: 1}, jitter(es.JitterHash)},
 	{"scheduler", settings{OSR: 1}, func(s settings) es.Source { return es.NewScheduler(es.SchedulerConfig{OSR: s.OSR}) }},
 	{"cpu", settings{}, func(settings) es.Source { return es.NewCPU(es.CPUConfig{}) }},
+	{"device", settings{Path: "x"}, func(s settings) es.Source { return es.NewDevice(es.DeviceConfig{Path: s.Path}) }},
+}
+
+// unrecorded are the other sources of package es, and why record cannot record them.
+var unrecorded = map[string]string{
+	"os":        "it has no raw noise (no GetNoise)",
+	"auxiliary": "it has no raw noise (no GetNoise)",
+	"seed-file": "it has no raw noise (no GetNoise)",
+	"identity":  "it has no raw noise (no GetNoise)",
+	"events":    "the events are those of a program, which records them by its GetNoise",
+	"reader":    "it reads what a program has opened, which records that by its GetNoise",
+	"monitor":   "its noise is that of the source that it watches, which a program records by its GetNoise",
 }
 
 // jitter returns the constructor of a jitter source with the noise.
@@ -116,6 +139,8 @@ func newSource(name string, s settings) (es.NoiseSource, error) {
 			return nil, usagef("-osr: source %q has no oversampling rate", name)
 		case s.MemorySize != 0 && n.has.MemorySize == 0:
 			return nil, usagef("-memory: source %q has no memory", name)
+		case s.Path != "" && n.has.Path == "":
+			return nil, usagef("-path: source %q is no file", name)
 		}
 		src := n.new(s)
 		if v, ok := src.(es.Validator); ok {
@@ -124,6 +149,9 @@ func newSource(name string, s settings) (es.NoiseSource, error) {
 			}
 		}
 		return src.(es.NoiseSource), nil
+	}
+	if why, ok := unrecorded[name]; ok {
+		return nil, usagef("source %q cannot be recorded: %s; want one of %s", name, why, strings.Join(sourceNames(), ", "))
 	}
 	return nil, usagef("source %q is unknown; want one of %s", name, strings.Join(sourceNames(), ", "))
 }
@@ -178,6 +206,9 @@ func (rec *recording) run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
+	if c, ok := src.(io.Closer); ok {
+		defer c.Close()
+	}
 	if rec.base == "" {
 		rec.base = rec.source
 		if matrix {
@@ -214,7 +245,7 @@ func (rec *recording) run(ctx context.Context, std stdio) error {
 		_, err := std.out.Write(s.symbols)
 		return err
 	}
-	h.Samples, h.Granularity = len(s.symbols), s.granularity
+	h.Samples, h.Noise, h.Steps = len(s.symbols), s.noise, s.steps
 	if err := h.write(names["bin"], s.symbols); err != nil {
 		return err
 	}
@@ -236,25 +267,26 @@ func (rec *recording) run(ctx context.Context, std stdio) error {
 	return err
 }
 
-// samples are what was recorded: one symbol a sample, and what was measured for it if
-// the source tells.
+// samples are what was recorded: one symbol a sample, and the time that was measured for
+// it if the source tells.
 type samples struct {
-	symbols     []byte
-	raw         []uint64
-	granularity uint64 // of raw: a symbol is the low byte of raw/granularity
+	symbols []byte
+	raw     []uint64           // a symbol is the low byte of a time divided by the step
+	noise   es.NoiseParameters // how the source took them
+	steps   []uint64           // of each row of a matrix, if they are not all the same
 }
 
-// A rawSource is a source that tells what it measures.
-type rawSource interface {
+// A timedSource is a source whose samples are times.
+type timedSource interface {
 	GetDeltas(p []uint64) (n int, err error) // consecutive samples
-	Granularity() uint64                     // in the units of the samples
+	NoiseParameters() es.NoiseParameters
 }
 
 // take takes n consecutive samples.
 func take(ctx context.Context, src es.NoiseSource, n int, bar *progress) (s samples, err error) {
 	s.symbols = make([]byte, n)
-	raw, hasRaw := src.(rawSource)
-	if hasRaw {
+	timed, isTimed := src.(timedSource)
+	if isTimed {
 		s.raw = make([]uint64, n)
 	}
 	for done := 0; done < n; {
@@ -262,8 +294,8 @@ func take(ctx context.Context, src es.NoiseSource, n int, bar *progress) (s samp
 			return samples{}, err
 		}
 		end, got := min(n, done+noiseBlock), 0
-		if hasRaw {
-			got, err = raw.GetDeltas(s.raw[done:end])
+		if isTimed {
+			got, err = timed.GetDeltas(s.raw[done:end])
 		} else {
 			got, err = src.GetNoise(s.symbols[done:end])
 		}
@@ -276,10 +308,13 @@ func take(ctx context.Context, src es.NoiseSource, n int, bar *progress) (s samp
 		done += got
 		bar.set(int64(done))
 	}
-	if hasRaw {
-		s.granularity = max(1, raw.Granularity())
+	if described, ok := src.(interface{ NoiseParameters() es.NoiseParameters }); ok {
+		s.noise = described.NoiseParameters()
+	}
+	if isTimed {
+		s.noise.Step = max(1, s.noise.Step)
 		for i, d := range s.raw {
-			s.symbols[i] = byte(d / s.granularity)
+			s.symbols[i] = byte(d / s.noise.Step)
 		}
 	}
 	return s, nil
@@ -291,22 +326,77 @@ func (rec *recording) restarts(ctx context.Context, std stdio) (s samples, err e
 	if err != nil {
 		return samples{}, err
 	}
+	dir, err := os.MkdirTemp("", "lrng-record-")
+	if err != nil {
+		return samples{}, err
+	}
+	defer os.RemoveAll(dir)
 	bar := newProgress(std.err, int64(rec.restart.rows), "rows")
 	defer bar.stop()
 	for row := range rec.restart.rows {
-		cmd := exec.CommandContext(ctx, exe, append(append([]string{"record", "-o=-", "-n=" + strconv.Itoa(rec.restart.columns)}, rec.settings.args()...), rec.source)...)
-		var out, msg bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &msg
-		if err := cmd.Run(); err != nil {
-			return samples{}, errors.Join(ctx.Err(), fmt.Errorf("row %d: %w: %s", row+1, err, bytes.TrimSpace(msg.Bytes())))
+		one, err := rec.row(ctx, exe, filepath.Join(dir, "row"))
+		if err != nil {
+			return samples{}, errors.Join(ctx.Err(), fmt.Errorf("row %d: %w", row+1, err))
 		}
-		if out.Len() != rec.restart.columns {
-			return samples{}, fmt.Errorf("row %d: %d samples; want %d", row+1, out.Len(), rec.restart.columns)
-		}
-		s.symbols = append(s.symbols, out.Bytes()...)
+		s.append(one)
 		bar.set(int64(row + 1))
 	}
+	s.join()
 	return s, nil
+}
+
+// row takes a row of a matrix, in files with that base.
+func (rec *recording) row(ctx context.Context, exe, base string) (s samples, err error) {
+	args := append([]string{"record", "-force", "-o=" + base, "-n=" + strconv.Itoa(rec.restart.columns)}, rec.settings.args()...)
+	cmd := exec.CommandContext(ctx, exe, append(args, rec.source)...)
+	var msg bytes.Buffer
+	cmd.Stderr = &msg
+	if err := cmd.Run(); err != nil {
+		return samples{}, fmt.Errorf("%w: %s", err, bytes.TrimSpace(msg.Bytes()))
+	}
+	text, err := os.ReadFile(base + ".json")
+	if err != nil {
+		return samples{}, err
+	}
+	var h header
+	if err := json.Unmarshal(text, &h); err != nil {
+		return samples{}, err
+	}
+	s.noise = h.Noise
+	if s.symbols, err = os.ReadFile(base + ".bin"); err != nil {
+		return samples{}, err
+	}
+	raw, err := os.ReadFile(base + ".u64")
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return samples{}, err
+	}
+	for ; len(raw) >= 8; raw = raw[8:] {
+		s.raw = append(s.raw, binary.LittleEndian.Uint64(raw))
+	}
+	if len(s.symbols) != rec.restart.columns || s.raw != nil && len(s.raw) != rec.restart.columns {
+		return samples{}, fmt.Errorf("%d samples and %d times; want %d", len(s.symbols), len(s.raw), rec.restart.columns)
+	}
+	return s, nil
+}
+
+// append adds a row. What is said of all rows is what was found for the first one, but
+// for the step.
+func (s *samples) append(row samples) {
+	if s.symbols == nil {
+		s.noise = row.noise
+	}
+	s.symbols = append(s.symbols, row.symbols...)
+	s.raw = append(s.raw, row.raw...)
+	s.steps = append(s.steps, row.noise.Step)
+}
+
+// join says the step once, if it is that of all rows.
+func (s *samples) join() {
+	if len(slices.Compact(slices.Clone(s.steps))) == 1 {
+		s.steps = nil
+	} else {
+		s.noise.Step = 0
+	}
 }
 
 // A header says what was recorded. Memory sizes are in bytes, times in seconds.
@@ -317,12 +407,16 @@ type header struct {
 	Time     time.Time `json:"time"`
 	Duration float64   `json:"duration"`
 
-	Samples     int    `json:"samples"`
-	Bits        int    `json:"bits_per_symbol"`
-	Rows        int    `json:"rows,omitempty"` // of a restart matrix
-	Columns     int    `json:"columns,omitempty"`
-	Granularity uint64 `json:"granularity,omitempty"` // a symbol is the low byte of what was measured, divided by it
-	Files       []file `json:"files"`
+	Samples int `json:"samples"`
+	Bits    int `json:"bits_per_symbol"`
+	Rows    int `json:"rows,omitempty"` // of a restart matrix
+	Columns int `json:"columns,omitempty"`
+
+	// A symbol is the low byte of what was measured divided by the step: that of the
+	// noise, or of the row.
+	Noise es.NoiseParameters `json:"noise"`
+	Steps []uint64           `json:"steps,omitempty"`
+	Files []file             `json:"files"`
 
 	OS         string `json:"os"`
 	Arch       string `json:"arch"`
@@ -330,6 +424,7 @@ type header struct {
 	CPU        string `json:"cpu,omitempty"`
 	CPUs       int    `json:"cpus"`
 	Clock      string `json:"clocksource,omitempty"` // of the kernel
+	HWRNG      string `json:"rng_current,omitempty"` // what is behind /dev/hwrng
 	Governor   string `json:"governor,omitempty"`
 	LoadBefore string `json:"load_before,omitempty"`
 	LoadAfter  string `json:"load_after,omitempty"`
@@ -350,6 +445,7 @@ func newHeader(rec *recording) *header {
 		OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Go: runtime.Version(),
 		Kernel:     firstLine("/proc/sys/kernel/osrelease"),
 		Clock:      firstLine("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+		HWRNG:      firstLine("/sys/devices/virtual/misc/hw_random/rng_current"),
 		Governor:   firstLine("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
 		LoadBefore: firstLine("/proc/loadavg"),
 	}

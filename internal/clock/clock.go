@@ -51,6 +51,15 @@ func Now() uint64 {
 	return uint64(Monotonic())
 }
 
+// Name returns what Now reads: "TSC", "CNTVCT_EL0", "TOD", or the name that the system
+// has for its clock.
+func Name() string {
+	if hasCounter() {
+		return counterName
+	}
+	return monotonicName
+}
+
 // hasCounter reports whether counter is to be read. It finds out once, when the
 // first stamp is taken, because that takes a while: a virtual machine needs
 // microseconds for CPUID, and the rate of a counter has to be measured.

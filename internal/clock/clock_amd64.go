@@ -2,6 +2,8 @@
 
 package clock
 
+const counterName = "TSC"
+
 // counter returns the time-stamp counter. The read is not serialized: it may
 // happen before loads that precede it have completed. RDTSC cannot fault here
 // without the Go runtime faulting too, which reads the counter for its profiles.

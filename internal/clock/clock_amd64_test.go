@@ -30,6 +30,9 @@ func TestNowIsTSC(t *testing.T) {
 	if !detectCounter() {
 		t.Skip("the counter does not run at a constant rate")
 	}
+	if Name() != "TSC" {
+		t.Errorf("its name is %q", Name())
+	}
 	before, now, after := counter(), Now(), counter()
 	// One second at 10 GHz: far from what separates the counter from the
 	// nanoseconds since the machine was started, or anything else.

@@ -111,6 +111,17 @@ func TestRealTimeInBubble(t *testing.T) {
 	})
 }
 
+// The record of an assessment names the clock.
+func TestName(t *testing.T) {
+	name := clock.Name()
+	for range 3 {
+		if name == "" || clock.Name() != name {
+			t.Fatalf("%q, then %q", name, clock.Name())
+		}
+	}
+	t.Log(name)
+}
+
 func TestNowDoesNotAllocate(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")

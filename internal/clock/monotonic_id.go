@@ -4,4 +4,7 @@ package clock
 
 import "golang.org/x/sys/unix"
 
-const monotonicID = unix.CLOCK_MONOTONIC
+const (
+	monotonicID   = unix.CLOCK_MONOTONIC
+	monotonicName = "CLOCK_MONOTONIC"
+)

@@ -1,4 +1,6 @@
 package clock
 
-// monotonicID is CLOCK_MONOTONIC of <sys/time.h>, which x/sys/unix lacks.
-const monotonicID = 3
+const (
+	monotonicID   = 3 // CLOCK_MONOTONIC of <sys/time.h>, which x/sys/unix lacks
+	monotonicName = "CLOCK_MONOTONIC"
+)

@@ -7,6 +7,8 @@ import (
 	"time"
 )
 
+const monotonicName = "package time"
+
 var start = sync.OnceValue(time.Now)
 
 func monotonic() time.Duration { return time.Since(start()) }

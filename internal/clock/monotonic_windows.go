@@ -10,6 +10,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+const monotonicName = "QueryPerformanceCounter"
+
 var (
 	kernel32                  = windows.NewLazySystemDLL("kernel32.dll")
 	queryPerformanceCounter   = kernel32.NewProc("QueryPerformanceCounter")

@@ -175,6 +175,14 @@ func (s *Source) OSR() int { return s.osr }
 // Clock returns what the start-up found out about the clock, once it was probed.
 func (s *Source) Clock() Clock { return s.clock }
 
+// Memory returns the size of the memory that is accessed, in bytes; 0 for Hash.
+func (s *Source) Memory() int {
+	if s.kind == Hash {
+		return 0
+	}
+	return s.size
+}
+
 // Next takes one sample and tests it. One sample takes one or two microseconds, 100 at
 // most with a coarse clock on the machines known.
 //

@@ -1,0 +1,5 @@
+//go:build !purego
+
+package clock
+
+const counterName = "TOD"
