@@ -94,7 +94,7 @@ type Device struct {
 
 // NewDevice returns the source with configuration c. It does not open the device.
 func NewDevice(c DeviceConfig) *Device {
-	d := new(Device)
+	d := &Device{input: deviceInput{stall: feedStall}}
 	if d.input.path = c.Path; c.Path == "" {
 		d.input.path = devicePath
 	}
@@ -113,7 +113,8 @@ func (d *Device) GoString() string { return "es.Device" }
 
 // A deviceInput reads a device, which it opens when it has to.
 type deviceInput struct {
-	path string
+	path  string
+	stall time.Duration // how long a read takes at most, where the device can be polled
 
 	mu     sync.Mutex // guards the fields below; it is not held while a call may block
 	file   *os.File
@@ -131,7 +132,7 @@ func (d *deviceInput) read(p []byte) (n int, err error) {
 		return 0, &finalError{os.ErrClosed}
 	}
 	// Devices that cannot be polled, such as /dev/hwrng, have no deadline.
-	_ = file.SetReadDeadline(time.Now().Add(feedStall))
+	_ = file.SetReadDeadline(time.Now().Add(d.stall))
 	n, err = file.Read(p)
 	if err != nil && !os.IsTimeout(err) {
 		d.shut(false)

@@ -289,13 +289,16 @@ func TestDeviceHang(t *testing.T) {
 
 	d = NewDevice(DeviceConfig{Path: p.path})
 	defer d.Close()
-	d.input.path = p.path
+	if d.input.stall != feedStall {
+		t.Errorf("a read may take %v", d.input.stall)
+	}
+	d.input.stall = 50 * time.Millisecond
 	start = time.Now()
 	n, err := d.input.read(make([]byte, 32))
 	if n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) || d.input.file == nil {
 		t.Errorf("a read without data: %d, %v; open: %t", n, err, d.input.file != nil)
 	}
-	if took := time.Since(start); took < feedStall {
+	if took := time.Since(start); took < d.input.stall {
 		t.Errorf("the deadline came after %v", took)
 	}
 	p.send(t, 0, 7)

@@ -786,7 +786,7 @@ func TestEventsAddCost(t *testing.T) {
 	if eventsRace {
 		t.Skip("the race detector takes its time")
 	}
-	if os.Getenv("QEMU_CPU") != "" {
+	if os.Getenv("LRNG_EMULATED") != "" || os.Getenv("QEMU_CPU") != "" {
 		t.Skip("the ratio of two times in an emulator is the emulator's")
 	}
 	// In hundredths of a nanosecond, of the best of pieces that are long enough for a

@@ -347,7 +347,6 @@ func (hostileError) Is(error) bool { panic("hostile") }
 // the fault is over.
 func TestFeedFaults(t *testing.T) {
 	errBroken := errors.New("broken")
-	var nothing *tap
 	for _, tt := range []struct {
 		name  string
 		fault func(p []byte) (int, error)
@@ -363,7 +362,7 @@ func TestFeedFaults(t *testing.T) {
 		{"EOF", func([]byte) (int, error) { return 0, io.EOF }, io.EOF, "", 1, false},
 		{"no progress", func([]byte) (int, error) { return 0, nil }, io.ErrNoProgress, "", 500, false},
 		{"panic", func([]byte) (int, error) { panic("ouch") }, ErrUnavailable, "panicked: ouch", 5, false},
-		{"nil", func(p []byte) (int, error) { return nothing.Read(p) }, ErrUnavailable, "nil pointer", 5, false},
+		{"runtime error", func(p []byte) (int, error) { return int(p[len(p)]), nil }, ErrUnavailable, "index out of range", 5, false},
 		{"error that panics", func([]byte) (int, error) { return 0, hostileError{} }, ErrUnavailable, "panicked: hostile", 5, false},
 		{"Goexit", func([]byte) (int, error) { runtime.Goexit(); return 0, nil }, errGoexit, "", 1, false},
 		{"longer", func(p []byte) (int, error) { return len(p) + 1, nil }, nil, "count 33, cut-off 33", 1, true},

@@ -425,7 +425,6 @@ func TestMonitorRecovery(t *testing.T) {
 // and the source recovers when the fault is over, unless it is final.
 func TestMonitorFaults(t *testing.T) {
 	errBroken := errors.New("broken")
-	var nothing *noisy
 	for _, tt := range []struct {
 		name  string
 		fault func(p []byte) (int, error)
@@ -440,7 +439,7 @@ func TestMonitorFaults(t *testing.T) {
 		{"health", func([]byte) (int, error) { return 0, &HealthError{Source: "noisy"} }, ErrUnavailable, "health failure", 1, false},
 		{"nothing", func([]byte) (int, error) { return 0, nil }, io.ErrNoProgress, "", 100, false},
 		{"panic", func([]byte) (int, error) { panic("ouch") }, ErrUnavailable, "panicked: ouch", 1, false},
-		{"nil", func(p []byte) (int, error) { return nothing.next(p) }, ErrUnavailable, "nil pointer", 1, false},
+		{"runtime error", func(p []byte) (int, error) { return int(p[len(p)]), nil }, ErrUnavailable, "index out of range", 1, false},
 		{"Goexit", func([]byte) (int, error) { runtime.Goexit(); return 0, nil }, errGoexit, "", 1, false},
 		{"longer", func(p []byte) (int, error) { return len(p) + 1, nil }, nil, "permanent", 1, true},
 		{"negative", func(p []byte) (int, error) { return -1, nil }, nil, "count -1", 1, true},

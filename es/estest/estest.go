@@ -384,7 +384,7 @@ func (s *suite) checkContext() {
 	}
 
 	size := huge
-	for _, delay := range []time.Duration{100 * time.Millisecond, 10 * time.Millisecond, time.Millisecond, 0} {
+	for _, delay := range []time.Duration{moment(), 10 * time.Millisecond, time.Millisecond, 0} {
 		ctx, cancel := context.WithCancel(context.Background())
 		c := s.start(ctx, size, 256, 0)
 		time.Sleep(delay)
@@ -414,6 +414,15 @@ func (s *suite) wantContextError(c *attempt) {
 	}
 }
 
+// moment returns how long the suite waits for what should not happen, or lets a call run
+// before it is cancelled.
+func moment() time.Duration {
+	if testing.Short() {
+		return 20 * time.Millisecond
+	}
+	return 100 * time.Millisecond
+}
+
 // checkData checks that a source delivers nothing twice, and leaves p alone
 // after it returned (rule 7).
 //
@@ -432,7 +441,7 @@ func (s *suite) checkData() {
 	}
 	s.available(256)
 	s.sameInfo()
-	time.Sleep(50 * time.Millisecond)
+	time.Sleep(moment() / 2)
 	if !bytes.Equal(first.p, was) {
 		s.Errorf("rule 7: p changed after GetEntropy had returned")
 	}

@@ -263,8 +263,10 @@ var faults = []struct {
 	{"panic", "Fill", "rule 3: GetEntropy(1 bytes, 256 bits) panicked: boom", func(*testing.T) es.Source {
 		return New(testInfo, Panic("boom"))
 	}},
-	{"nil dereference", "Fill", "nil pointer dereference", func(*testing.T) es.Source {
-		return New(testInfo, NilDeref())
+	{"runtime error", "Fill", "panicked: runtime error: index out of range", func(*testing.T) es.Source {
+		return &broken{Fake: New(testInfo), getEntropy: func(_ context.Context, p []byte, _ int) (int, error) {
+			return int(p[len(p)]), nil
+		}}
 	}},
 	{"Goexit", "Fill", "ended the goroutine", func(*testing.T) es.Source {
 		return New(testInfo, Goexit())

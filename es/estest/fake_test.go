@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"reflect"
 	"runtime"
 	"strings"
@@ -116,6 +117,12 @@ func TestStepsThatDoNotReturn(t *testing.T) {
 		if _, credit, _, _, err := get(t.Context(), f); credit != 256 || err != nil {
 			t.Errorf("after %s: credit %d, %v", tt.step, credit, err)
 		}
+	}
+}
+
+func TestNilDeref(t *testing.T) {
+	if os.Getenv("LRNG_EMULATED") != "" {
+		t.Skip("an emulator may tell a wrong address, and then the runtime gives up")
 	}
 	_, _, panicked, _, _ := get(t.Context(), New(testInfo, NilDeref()))
 	if err, ok := panicked.(runtime.Error); !ok || !strings.Contains(err.Error(), "nil pointer") {
