@@ -202,3 +202,92 @@ func seedMounts(t *testing.T) {
 		wantCredit(t, "with room again", n.source(), "")
 	})
 }
+
+// F12: the snippets of docs/seedfiles.md name all files, are correct for the shell, and
+// remove what they are to remove, and nothing else.
+func TestSeedFileSnippets(t *testing.T) {
+	doc, err := os.ReadFile(filepath.Join("..", "docs", "seedfiles.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	snippets := make(map[string][]string) // by language
+	for _, part := range strings.Split(string(doc), "\n```")[1:] {
+		if lang, text, ok := strings.Cut(part, "\n"); ok && lang != "" {
+			snippets[lang] = append(snippets[lang], text)
+		}
+	}
+	if len(snippets["sh"]) != 3 || len(snippets["gitignore"]) != 1 || len(snippets["tmpfiles"]) != 1 || len(snippets["go"]) != 1 {
+		t.Fatalf("%d snippets for the shell, %v", len(snippets["sh"]), snippets)
+	}
+	names := []string{"var/lib/example/seed", "var/lib/example/seed" + newSuffix, "var/lib/example/seed" + usedSuffix}
+	// stock returns a directory with these files and another one.
+	stock := func() string {
+		dir := t.TempDir()
+		for _, name := range append(names, "var/lib/example/config") {
+			if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return dir
+	}
+	left := func(dir string) (n int) {
+		if _, err := os.Stat(filepath.Join(dir, "var/lib/example/config")); err != nil {
+			t.Error(err)
+		}
+		for _, name := range names {
+			if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+				n++
+			}
+		}
+		return n
+	}
+	for i, text := range snippets["sh"] {
+		script := filepath.Join(t.TempDir(), "script")
+		if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command("sh", "-n", script).CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s\n%s", err, out, text)
+		}
+		if i == 0 {
+			continue // functions for dracut
+		}
+		// A stat that tells what file system that is, as far as the script asks.
+		bin, dir := t.TempDir(), stock()
+		for _, tt := range []struct {
+			fs   string
+			want int
+		}{{"ext2/ext3", 3 * (2 - i)}, {"overlayfs", 0}} {
+			if err := os.WriteFile(filepath.Join(bin, "stat"), []byte("#!/bin/sh\necho "+tt.fs+"\n"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command("sh", script, dir)
+			cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "NEWROOT="+dir)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+			if n := left(dir); n != tt.want {
+				t.Errorf("script %d: %d files are left on %s, want %d", i, n, tt.fs, tt.want)
+			}
+		}
+	}
+
+	repository := stock()
+	if out, err := exec.Command("git", "init", "-q", repository).CombinedOutput(); err != nil {
+		t.Skipf("git: %v\n%s", err, out)
+	}
+	if err := os.WriteFile(filepath.Join(repository, ".gitignore"), []byte(snippets["gitignore"][0]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("git", "ls-files", "--others", "--exclude-standard")
+	cmd.Dir = repository
+	if out, err := cmd.Output(); err != nil || string(out) != ".gitignore\nvar/lib/example/config\n" {
+		t.Errorf("%v: not ignored:\n%s", err, out)
+	}
+	if line := "r! /" + names[1]; !strings.Contains(snippets["tmpfiles"][0], line) {
+		t.Errorf("tmpfiles.d: no %q", line)
+	}
+}
