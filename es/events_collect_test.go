@@ -402,6 +402,52 @@ func TestEventsCompression(t *testing.T) {
 	looked(64 + 202 + 64)
 }
 
+// T9, B16: the alarms as the user of the source sees them. An intermittent one costs all
+// credit and is told until the start-up test has passed again; a permanent one is final.
+// (The alarms of each test are driven to their limits in TestEventsRCTAlarms and
+// TestEventsAPTAlarms.)
+func TestEventsAlarms(t *testing.T) {
+	e, line := readyEvents(t, EventsConfig{OSR: 1})
+	p := make([]byte, 32)
+	stop := func(n int) {
+		line.play = func(int) uint64 { return 0 }
+		feedEvents(e, line.events(n), 0)
+	}
+	refused := func(want HealthError) {
+		t.Helper()
+		for range 2 {
+			mustAlarm(t, mustLack(t, e, nil), want)
+			if n := e.Available(256); n != 0 {
+				t.Errorf("%d bits available", n)
+			}
+		}
+	}
+	for range 2 {
+		stop(40)
+		refused(HealthError{"events", "RCT", 31, 31, false})
+		line.play = lively
+		for e.Available(256) < 256 {
+			feedEvents(e, line.events(64), 0)
+			e.Stats()
+		}
+		if credit, err := e.GetEntropy(t.Context(), p, 256); credit != 256 || err != nil {
+			t.Fatalf("recovered: %d, %v", credit, err)
+		}
+	}
+	stop(70)
+	final := HealthError{"events", "RCT", 61, 61, true}
+	refused(final)
+	line.play = lively
+	feedEvents(e, line.events(5000), 0)
+	refused(final)
+	mustAlarm(t, e.HealthTest(t.Context()), final)
+	e.GetNoise(p)
+	feedEvents(e, line.events(100), 0)
+	if n, err := e.GetNoise(p); n != len(p) || err != nil {
+		t.Errorf("GetNoise: %d, %v", n, err)
+	}
+}
+
 // Each multiple of 128 bits is announced, without a lock, by the Add that brought it.
 func TestEventsNotify(t *testing.T) {
 	e, line := NewEvents(EventsConfig{OSR: 1}), newTimeline()

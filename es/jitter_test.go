@@ -447,6 +447,39 @@ func TestJitterAPTAlarm(t *testing.T) {
 	}
 }
 
+// B17: the limit of stuck samples, 921 of 1024, in a start-up test and after it: durations
+// that change by a step now and then. At a rate that can be raised both are intermittent,
+// and at the last one permanent.
+func TestJitterStuckAlarms(t *testing.T) {
+	const begin = jitterProbe + jitterStartUp
+	for _, osr := range []int{3, 18, 19} {
+		j, clock := playJitter(JitterConfig{OSR: osr}, func(i int) uint64 {
+			if i < begin {
+				return lively(i)
+			}
+			return 26 * (1000 + uint64(i/50))
+		})
+		var err error
+		for err == nil && clock.samples() < begin+5000 {
+			_, err = j.GetEntropy(t.Context(), make([]byte, 64), 256)
+		}
+		alarm, ok := errors.AsType[*HealthError](err)
+		if !ok || alarm.Test != "stuck" || alarm.Permanent || alarm.Cutoff != 922 || alarm.Count < 922 || clock.samples() != begin+1024 {
+			t.Fatalf("osr %d: %v after %d samples", osr, err, clock.samples()-begin)
+		}
+		n, err := failing(t, j, clock)
+		alarm, ok = errors.AsType[*HealthError](err)
+		if !ok || alarm.Test != "start-up" || alarm.Permanent != (osr == 19) || alarm.Cutoff != 922 || alarm.Count < 922 || n != 1024 {
+			t.Fatalf("osr %d: %v after %d samples more", osr, err, n)
+		}
+		if osr == 19 {
+			wantFinal(t, j, clock, err)
+		} else if j.noise.OSR() != osr+2 || j.Available(256) != 256 {
+			t.Errorf("osr %d: now %d, %d bits available", osr, j.noise.OSR(), j.Available(256))
+		}
+	}
+}
+
 // The count of the lag predictor, for both cut-offs: a cycle that is broken too often for a
 // run of right guesses, in windows of 2¹⁷ samples. The count goes on from the cut-off for
 // the next rate, 110,876.

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -586,6 +587,46 @@ func TestMonitorGetNoise(t *testing.T) {
 	s.script = nil
 	if credit, err := m.GetEntropy(t.Context(), p, 256); credit != 256 || err != nil {
 		t.Errorf("after a panic in GetNoise: %d, %v", credit, err)
+	}
+}
+
+// A Monitor of a Reader, or of a Device, for who assessed what they deliver: the tests are
+// for the claim of the Monitor, on top of those of the feed, and the noise to record is that
+// of the feed.
+func TestMonitorOfReader(t *testing.T) {
+	var zeros atomic.Bool
+	in := &tap{script: func(in *tap, p []byte) (int, error) {
+		if zeros.Load() {
+			clear(p)
+			return len(p), nil
+		}
+		return in.next(p)
+	}}
+	r := tapReader(t, in, 256)
+	m := Monitor(r, MonitorConfig{H: 2})
+	if err := m.Validate(); err != nil || m.Info() != (Info{Name: "reader", MaxEntropy: 512, Slow: true, Health: true}) {
+		t.Fatalf("%v, %+v", err, m.Info())
+	}
+	noise := make([]byte, 5000)
+	if n, err := m.GetNoise(noise); n != len(noise) || err != nil || !bytes.Equal(noise, streamBytes(0, len(noise))) {
+		t.Fatalf("%d, %v, or other bytes", n, err)
+	}
+	p := make([]byte, 32)
+	if credit, err := m.GetEntropy(t.Context(), p, 256); credit != 256 || err != nil {
+		t.Fatal(credit, err)
+	}
+	// None of what was recorded is in the seed: 1024 bytes are tested, 160 are hashed.
+	for i := in.at(); ; i-- {
+		if sum := sha512.Sum512(streamBytes(i, 160)); bytes.Equal(p, sum[:32]) {
+			break
+		}
+		if i < len(noise)+1024 {
+			t.Fatalf("not the digest of 160 of the bytes after the first %d", len(noise)+1024)
+		}
+	}
+	zeros.Store(true)
+	if credit, err := m.GetEntropy(t.Context(), make([]byte, 1024), 512); credit != 0 || err == nil {
+		t.Errorf("zeros: %d, %v", credit, err)
 	}
 }
 

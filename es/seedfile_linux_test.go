@@ -165,6 +165,33 @@ func seedMounts(t *testing.T) {
 		}
 	})
 
+	// A disk that becomes read-only while the file is being used, as one with errors does.
+	// A mount with files open for writing cannot be remounted, so it comes after that.
+	t.Run("read-only on the way", func(t *testing.T) {
+		n := newSeedNode(dir(root, "half"))
+		mount("ram", n.dir, "tmpfs", 0, "size=64k,mode=0700")
+		n.stored(t)
+		value := n.image(t).data
+		n.step = func(step string) error {
+			if step == "sync rename used" {
+				mount("", n.dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, "mode=0700")
+			}
+			return nil
+		}
+		s := n.source() // as if it were a disk
+		wantCredit(t, "read-only on the way", s, "")
+		if err := s.Save(t.Context(), &seedReader{}); !errors.Is(err, syscall.EROFS) || check(err) != "write" {
+			t.Errorf("Save: %v", err)
+		}
+		for name, content := range snapshot(t, n.dir) {
+			if strings.Contains(content, string(value[:8])) {
+				t.Errorf("the data are still in %s", name)
+			}
+		}
+		n.boot++
+		wantUnavailable(t, "the next boot", n.source(), "missing")
+	})
+
 	t.Run("full", func(t *testing.T) {
 		n := newSeedNode(dir(root, "full"))
 		mount("ram", n.dir, "tmpfs", 0, "size=16k,mode=0700")
