@@ -58,6 +58,7 @@ var imports = map[string][]string{
 	"internal/selftest":        {},
 	"internal/selftest/faults": {"internal/selftest"},
 	"internal/shard":           {},
+	"internal/smoke":           {},
 	"internal/stripe":          {},
 	"internal/sysrand":         {"internal/zero", xsys},
 	"internal/vectors":         {},
