@@ -29,6 +29,9 @@
 // share a boundary: at most one of the two is credited. Device and Reader are closed by
 // who made them, best after the generator. docs/entropy.md has what each claim rests on.
 //
+// All but CPU, OS, Auxiliary, SeedFile and Identity estimate the min-entropy of their noise
+// as they run, and warn if it is less than what is claimed: see [NoiseEstimate].
+//
 // # Self-tests
 //
 // Before its first delivery each source here runs the known-answer tests of what it

@@ -113,6 +113,7 @@ type eventPool struct {
 	stands    bool   // the clock did not advance between that many
 
 	samples, differences *health.Tests
+	meter                meter
 
 	started bool         // the start-up test has passed, and no alarm came after
 	passes  int          // how often it has
@@ -233,6 +234,7 @@ func (p *eventPool) take(c *chain, e event) {
 	if stuck {
 		p.stuck++
 	}
+	p.weigh(difference)
 	p.add(sample, e.data)
 	if !p.judge(sample, difference, stuck) || stuck {
 		return
@@ -464,6 +466,7 @@ func (p *eventPool) clear() {
 	zero.Bytes(p.encoded[:])
 	clear(p.record)
 	p.filled, p.credit, p.counted, p.record, p.wanted = 0, 0, 0, nil, 0
+	p.meter.clear()
 	p.cleared = true
 	p.publish()
 }

@@ -201,8 +201,8 @@ const (
 // and no test can tell a good pseudo-random sequence from noise. That is why the
 // collector asks other sources as well.
 //
-// But for blocks ahead, nothing of a block is left in the Jitter when GetEntropy
-// returns. What the hash function keeps on the stack cannot be wiped.
+// But for blocks ahead, nothing of a block is left in the Jitter when GetEntropy returns
+// but how often each sample came: see NoiseEstimate. What the hash function keeps on the stack cannot be wiped.
 type Jitter struct {
 	name    string
 	rate    rate
@@ -220,6 +220,7 @@ type Jitter struct {
 	lock   ctxsync.Lock
 	noise  *jitter.Source // nil after Close
 	failed error          // the permanent failure, if there was one
+	meter  meter
 	state  hash.Hash
 	deltas [16 * 8]byte // durations that have yet to go into state
 	filled int          // bytes of them
@@ -431,6 +432,7 @@ func (j *Jitter) Close() error {
 	defer j.lock.Unlock()
 	j.down.Store(true)
 	j.noise = nil
+	j.meter.clear()
 	j.failed = fmt.Errorf("es: %s: closed: %w", j.name, ErrUnavailable)
 	return nil
 }
@@ -554,9 +556,13 @@ func (j *Jitter) sample(ctx context.Context) (delta uint64, counts bool, err err
 			runtime.Gosched()
 		}
 	}
+	tested := j.noise.Probed() // or it is for the probe of the clock
 	delta, counts, err = j.noise.Next()
 	if err != nil {
 		return 0, false, j.fail(err)
+	}
+	if tested {
+		j.weigh(delta)
 	}
 	return delta, counts, nil
 }

@@ -100,6 +100,10 @@ const (
 // samples that are not used. Each time a test has failed, the next call starts with it
 // again, after the window of the alarm.
 //
+// Besides, [Monitored.NoiseEstimate] has a running estimate of the min-entropy, and a
+// warning if that falls below H by more than chance explains: for noise that is not as good
+// as it was when it was assessed, and still too good for an alarm.
+//
 // # Failure
 //
 // A failed test is a [*HealthError]. The data of the call are dropped. A permanent
@@ -120,9 +124,9 @@ const (
 // knows the noise, nor that the claim was too high for it: see [MonitorConfig].H.
 //
 // A Monitored is safe for concurrent use; calls of GetEntropy take turns. Nothing of a
-// block is left in it when GetEntropy returns, and there is nothing to close; the source
-// that it watches may have to be closed. What the hash function keeps on the stack
-// cannot be wiped.
+// block is left in it when GetEntropy returns but how often each sample came (see
+// [Monitored.NoiseEstimate]), and there is nothing to close; the source that it watches may
+// have to be closed. What the hash function keeps on the stack cannot be wiped.
 type Monitored struct {
 	source  NoiseSource
 	info    Info

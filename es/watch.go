@@ -40,6 +40,9 @@ type watch struct {
 	blocks  *health.Tests // its start-up test is of no interest
 	size    int           // of a sample, in bytes
 
+	h     float64 // the claim for a sample, in bits
+	meter meter
+
 	block [watchBlock * watchLimit / 8]byte // that is open
 	n     int                               // bytes in it
 }
@@ -65,7 +68,9 @@ func newWatch(h float64, window int, alpha float64, size int) (*watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &watch{samples: samples, blocks: blocks, size: size}, nil
+	w := &watch{samples: samples, blocks: blocks, size: size, h: h}
+	w.meter.init(size)
+	return w, nil
 }
 
 // ready reports whether the start-up test is over and there has been no alarm
@@ -81,6 +86,9 @@ func (w *watch) next(sample []byte) *health.Failure {
 	x := uint64(0)
 	for i, b := range sample {
 		x |= uint64(b) << (8 * i)
+	}
+	if w.meter.next(x) {
+		w.meter.judge(w.h)
 	}
 	failure := w.samples.Next(x)
 	if failure != nil && failure.Permanent {
@@ -123,6 +131,7 @@ func (w *watch) dropBlock() {
 // clear wipes all that the tests know of samples.
 func (w *watch) clear() {
 	w.dropBlock()
+	w.meter.clear()
 	*w.samples, *w.blocks = health.Tests{}, health.Tests{}
 }
 
