@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -38,6 +39,7 @@ type source struct {
 	most   int        // credit of one call at present, bits: see SetSourceRate
 	busy   bool       // a call has not returned
 	late   bool       // the collector does not wait for that call any more
+	low    uint64     // windows of noise below the claim that were logged
 	status SourceStatus
 }
 
@@ -113,6 +115,37 @@ func (r *RNG) answered(s *source, index, bits, claim int, err error, took time.D
 	if err != nil && !again { // a source that is not there is none in each round
 		r.log.sourceFailed(s.info.Name, text, err)
 	}
+	if e := s.estimate(); e != nil && s.lower(e) {
+		r.log.noiseLow(s.info.Name, e)
+	}
+}
+
+// estimate returns the estimate of the noise of s, or nil if there is none.
+func (s *source) estimate() *es.NoiseEstimate {
+	n, ok := s.Source.(es.NoiseEstimator)
+	if !ok {
+		return nil
+	}
+	var e es.NoiseEstimate
+	guard(func() { e = n.NoiseEstimate() })
+	for _, v := range []float64{e.MinEntropy, e.Claim} {
+		if math.IsNaN(v) || math.IsInf(v, 0) { // JSON has no such numbers
+			return nil
+		}
+	}
+	if e.Windows == 0 {
+		return nil
+	}
+	return &e
+}
+
+// lower reports whether e warns of a window that nobody was told of.
+func (s *source) lower(e *es.NoiseEstimate) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	more := e.Low > s.low
+	s.low = e.Low
+	return more
 }
 
 var errGoexit = errors.New("lrng: source ended its goroutine")

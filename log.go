@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/lrng-go/lrng/es"
 	"github.com/lrng-go/lrng/seeding"
 )
 
@@ -90,6 +91,10 @@ func (g logger) sourceFailed(name, text string, err error) {
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
 	}
 	g.write(slog.LevelWarn, "lrng: source failed", attrs...)
+}
+
+func (g logger) noiseLow(name string, e *es.NoiseEstimate) {
+	g.write(slog.LevelWarn, "lrng: noise is below its claim", slog.String("source", name), slog.Float64("min_entropy", e.MinEntropy), slog.Float64("claim", e.Claim), slog.Uint64("windows", e.Windows), slog.Uint64("low", e.Low))
 }
 
 func (g logger) mechanismFailed(err error) {

@@ -67,6 +67,9 @@ type SourceStatus struct {
 	Cost   time.Duration `json:"cost"`   // of its last call
 	Error  string        `json:"error,omitempty"`
 
+	// Noise is the running estimate of the min-entropy of the raw noise, once there is one.
+	Noise *es.NoiseEstimate `json:"noise,omitempty"`
+
 	Certificate string `json:"certificate,omitempty"` // as declared by whoever configured it
 	Uncredited  string `json:"uncredited,omitempty"`  // why it is not credited here
 
@@ -182,10 +185,12 @@ func (r *RNG) Status() Status {
 	for _, s := range r.sources {
 		available := 0
 		guard(func() { available = s.Available(m.info.SecurityStrength) })
+		noise := s.estimate()
 		s.mu.Lock()
 		row := s.status
 		row.Rate = s.most
 		s.mu.Unlock()
+		row.Noise = noise
 		row.Name, row.MaxEntropy, row.Slow = s.info.Name, s.info.MaxEntropy, s.info.Slow
 		row.Available = max(0, min(available, row.Rate))
 		if row.Health == "" {
@@ -248,6 +253,13 @@ func (s Status) String() string {
 		}
 		line(" Available entropy: %d", e.Available)
 		line(" Health: %s", e.Health)
+		if n := e.Noise; n != nil {
+			warning := ""
+			if n.Warning {
+				warning = ": below the claim"
+			}
+			line(" Noise: %.3g bits a sample by the most common value, claim %.3g%s", n.MinEntropy, n.Claim, warning)
+		}
 		line(" Time: %v", e.Cost)
 		if e.Certificate != "" {
 			line(" Certificate: %s (as declared)", e.Certificate)
