@@ -53,6 +53,10 @@ type Options struct {
 
 	// Seed selects the permutations of [IID]. The same seed gives the same result.
 	Seed uint64
+
+	// Complete says that IID does all tests, also those that make no difference since
+	// another has failed.
+	Complete bool
 }
 
 // An Estimate is the answer of one estimator.
@@ -112,10 +116,13 @@ func (r *Report) Warnings() (list []string) {
 		list = append(list, "all samples are the same")
 	}
 	if r.Short {
-		list = append(list, fmt.Sprintf("%d samples; the standard asks for %d", r.Samples, Samples))
+		list = append(list, shortWarning(r.Samples))
 	}
 	if r.Narrow {
-		list = append(list, fmt.Sprintf("no symbol needs %d bits", r.Bits))
+		list = append(list, fmt.Sprintf("no symbol needs %d bits; if the width is wrong, so are the estimates for bits", r.Bits))
+	}
+	if r.Symbols == 2 && r.Bits > 1 {
+		list = append(list, fmt.Sprintf("two symbols in samples of %d bits; they are assessed as samples of one bit", r.Bits))
 	}
 	for i, part := range [][]Estimate{r.Original, r.Bitstring} {
 		for _, e := range part {
@@ -125,6 +132,11 @@ func (r *Report) Warnings() (list []string) {
 		}
 	}
 	return list
+}
+
+// shortWarning is the warning for n samples, less than Samples.
+func shortWarning(n int) string {
+	return fmt.Sprintf("%d samples; the standard asks for %d, and an estimate from fewer supports no claim: it may be too high or too low", n, Samples)
 }
 
 // Width returns the least width in bits, at least 1, that holds all samples.

@@ -32,5 +32,5 @@ func Example() {
 	// multi Markov model with counting  0.00
 	// LZ78Y                             0.00
 	// min-entropy: 0.00 bits a sample
-	// warnings: [20000 samples; the standard asks for 1000000]
+	// warnings: [20000 samples; the standard asks for 1000000, and an estimate from fewer supports no claim: it may be too high or too low]
 }

@@ -67,6 +67,10 @@ type PermutationResult struct {
 	Equal     int     `json:"equal"`
 	Less      int     `json:"less"`
 	Passed    bool    `json:"passed"`
+
+	// Skipped says that the test was not done, since another has failed. Nothing but the
+	// name and the section is set then.
+	Skipped bool `json:"skipped,omitempty"`
 }
 
 // count counts a permutation, and returns whether the test is not yet decided.
@@ -90,7 +94,7 @@ func (r *IIDReport) Warnings() (list []string) {
 		list = append(list, "all samples are the same")
 	}
 	if r.Short {
-		list = append(list, fmt.Sprintf("%d samples; the standard asks for %d", r.Samples, Samples))
+		list = append(list, shortWarning(r.Samples))
 	}
 	if !r.Constant {
 		for i, t := range []ChiSquare{r.Independence, r.Fit} {
@@ -106,10 +110,12 @@ func (r *IIDReport) Warnings() (list []string) {
 // Section 5. The arguments are as for [NonIID].
 //
 // The tests with permutations end as soon as they are passed, which takes some ten
-// permutations of most data that pass. A test that fails takes [Permutations] of them:
-// with the compression statistic, hours for a million samples. The permutations come from
-// a simple generator that is not for secrets, seeded with opt.Seed, for a result that can
-// be repeated.
+// permutations of most data that pass. A test that fails takes [Permutations] of them. So the
+// quick tests come first, then the permutations with all statistics but the compression, and
+// then that: unless opt.Complete is set, the first of these steps in which a test has failed
+// is the last. A million samples take seconds then, or minutes if the second step fails, and
+// hours if only the compression fails. The permutations come from a simple generator that is
+// not for secrets, seeded with opt.Seed, for a result that can be repeated.
 func IID(ctx context.Context, samples []byte, width int, opt *Options) (*IIDReport, error) {
 	if err := check(samples, width); err != nil {
 		return nil, err
@@ -147,12 +153,31 @@ func IID(ctx context.Context, samples []byte, width int, opt *Options) (*IIDRepo
 	if r.LRS, err = lrsTest(newWork(ctx, opt), in); err != nil {
 		return nil, err
 	}
-	if r.Permutation, err = permutations(ctx, samples, in, opt); err != nil {
-		return nil, err
-	}
 	r.Passed = r.Independence.Passed && r.Fit.Passed && r.LRS.Passed
-	for _, p := range r.Permutation {
-		r.Passed = r.Passed && p.Passed
+	list := statistics()
+	last := len(list) - 1 // the compression
+	for step, part := range [][]statistic{list[:last], list[last:]} {
+		if !r.Passed && !opt.Complete {
+			for _, s := range part {
+				r.Permutation = append(r.Permutation, PermutationResult{Name: s.name, Section: s.section, Skipped: true})
+			}
+			continue
+		}
+		results, err := permutations(ctx, samples, in, part, opt, func(done int) {
+			if opt.Progress != nil {
+				opt.Progress(int64(step*Permutations+done), 2*Permutations)
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range results {
+			r.Passed = r.Passed && p.Passed
+		}
+		r.Permutation = append(r.Permutation, results...)
+	}
+	if opt.Progress != nil {
+		opt.Progress(2*Permutations, 2*Permutations)
 	}
 	return r, nil
 }
@@ -560,9 +585,9 @@ func (p *permuter) compression() float64 {
 	return float64(bzip2Size(text[:len(text)-1])) // no space at the end
 }
 
-// permutations does the permutation tests.
-func permutations(ctx context.Context, samples []byte, in input, opt *Options) ([]PermutationResult, error) {
-	list := statistics()
+// permutations does the permutation tests with the statistics of the list, and tells how
+// many permutations are done while not all are.
+func permutations(ctx context.Context, samples []byte, in input, list []statistic, opt *Options, progress func(done int)) ([]PermutationResult, error) {
 	results := make([]PermutationResult, len(list))
 	open := make([]bool, len(list))
 	first := newPermuter(samples, in)
@@ -611,12 +636,9 @@ func permutations(ctx context.Context, samples []byte, in input, opt *Options) (
 				open[i] = open[i] && results[i].count(values[j][i])
 			}
 		}
-		if opt.Progress != nil {
-			opt.Progress(int64(min(done+batch, Permutations)), Permutations)
+		if next := done + batch; next < Permutations {
+			progress(next)
 		}
-	}
-	if opt.Progress != nil {
-		opt.Progress(Permutations, Permutations)
 	}
 	return results, nil
 }

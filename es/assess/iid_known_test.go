@@ -82,7 +82,7 @@ func TestIIDKnownAnswers(t *testing.T) {
 	want := []struct {
 		value, digits float64
 	}{
-		{308.354, 3}, // excursion
+		{308.354, 3},                      // excursion
 		{79_862, 0}, {11, 0}, {74_704, 0}, // directional runs; increases and decreases
 		{498_902, 0}, {20, 0}, // runs based on the median
 		{20.7792, 4}, {72, 0}, // collisions

@@ -205,7 +205,7 @@ func TestIID(t *testing.T) {
 		if testing.Short() && tt.name == "biased nibbles" {
 			continue
 		}
-		r, err := IID(t.Context(), tt.s, tt.width, &Options{Seed: 1})
+		r, err := IID(t.Context(), tt.s, tt.width, &Options{Seed: 1, Complete: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -234,6 +234,57 @@ func TestIID(t *testing.T) {
 		}
 		if !r.Short || len(r.Warnings()) == 0 || !(r.MinEntropy > 0 && r.MinEntropy <= r.HOriginal) {
 			t.Errorf("%s: %+v", tt.name, r)
+		}
+	}
+}
+
+// Without Complete the tests end with the step in which one has failed. What was done has
+// the same result.
+func TestIIDEnds(t *testing.T) {
+	if race || testing.Short() {
+		t.Skip("ten thousand permutations, twice")
+	}
+	lag := noise(3, 1000, 4, 0) // pairs are independent, and no long piece comes twice
+	for i := 32; i < len(lag); i++ {
+		if noise(uint64(i), 1, 2, 0)[0] == 0 {
+			lag[i] = lag[i-32]
+		}
+	}
+	for _, tt := range []struct {
+		name    string
+		s       []byte
+		skipped int
+	}{
+		{"bits with memory", chain(1, 150, 1, 1), 19},
+		{"nibbles with a far memory", lag, 1},
+		{"uniform nibbles", noise(5, 1000, 4, 0), 0},
+	} {
+		all, err := IID(t.Context(), tt.s, 4, &Options{Seed: 1, Complete: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var last, total int64
+		r, err := IID(t.Context(), tt.s, 4, &Options{Seed: 1, Progress: func(done, of int64) {
+			if done <= last {
+				t.Errorf("%s: progress %d after %d", tt.name, done, last)
+			}
+			last, total = done, of
+		}})
+		if err != nil || last != total || total == 0 {
+			t.Fatalf("%s: %v, progress %d of %d", tt.name, err, last, total)
+		}
+		skipped := 0
+		for i, p := range r.Permutation {
+			if p.Skipped {
+				skipped++
+				if p.Passed || p.Name != all.Permutation[i].Name || p.Section != all.Permutation[i].Section {
+					t.Errorf("%s: %+v", tt.name, p)
+				}
+				r.Permutation[i] = all.Permutation[i]
+			}
+		}
+		if skipped != tt.skipped || r.Passed != (skipped == 0) || !reflect.DeepEqual(r, all) {
+			t.Errorf("%s: %d skipped, passed %v\n%+v; want\n%+v", tt.name, skipped, r.Passed, r, all)
 		}
 	}
 }

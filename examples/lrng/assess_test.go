@@ -42,7 +42,7 @@ func TestAssess(t *testing.T) {
 		"  6.3.2   collision                                -  0.",
 		"  6.3.10  LZ78Y                             3.",
 		"H_original   3.", "H_bitstring  0.", "min-entropy  ",
-		"warning: 6000 samples; the standard asks for 1000000\n",
+		"warning: 6000 samples; the standard asks for 1000000, and an estimate from fewer supports no claim: it may be too high or too low\n",
 	} {
 		if !strings.Contains(out, line) {
 			t.Errorf("%q is not in\n%s", line, out)
@@ -51,6 +51,13 @@ func TestAssess(t *testing.T) {
 	var r result
 	if err := json.Unmarshal([]byte(must(t, "assess", "-json", "noise")), &r); err != nil || r.NonIID.MinEntropy != want.MinEntropy || r.HI != want.MinEntropy || len(r.SHA256) != 64 || len(r.Warnings) != 1 {
 		t.Errorf("%+v, %v; want %+v", r, err, want)
+	}
+	// Two symbols, whatever they are, are bits.
+	if err := os.WriteFile("two", bytes.Repeat([]byte{3, 200, 3, 3, 200}, 1000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := must(t, "assess", "two", "-bits", "8"); !strings.Contains(out, "warning: two symbols in samples of 8 bits; they are assessed as samples of one bit\n") {
+		t.Error(out)
 	}
 	// Flags may follow the file, which may be standard input.
 	var text, msg bytes.Buffer
@@ -112,7 +119,7 @@ func TestAssessRestart(t *testing.T) {
 	out := must(t, "assess", "noise", "-restart", "good.bin", "-claim", "0.5")
 	for _, line := range []string{
 		"Restart tests (Section 3.1.4): 60 starts with 100 samples\n",
-		"at least 0.250000: passed\n", "verdict      passed\n", "min-entropy  0.500000 bits a sample, validated\n",
+		"at least 0.250000: passed\n", "verdict      passed\n", "min-entropy  0.500000 bits a sample, after the restart tests\n",
 		"warning: restart: 60 restarts with 100 samples; the standard asks for 1000 with 1000\n",
 	} {
 		if !strings.Contains(out, line) {
@@ -121,7 +128,7 @@ func TestAssessRestart(t *testing.T) {
 	}
 	writeMatrix(t, "same", bytes.Repeat(write(t, "x", 100, 2), 60), 60)
 	code, out, msg := call(t, "assess", "noise", "-restart", "same.bin")
-	if code != 1 || !strings.Contains(msg, "the restart tests failed") || !strings.Contains(out, "most common symbol of a column       60, at most ") || !strings.Contains(out, "verdict      failed\n") || strings.Contains(out, "validated") {
+	if code != 1 || !strings.Contains(msg, "the restart tests failed") || !strings.Contains(out, "most common symbol of a column       60, at most ") || !strings.Contains(out, "verdict      failed\n") || strings.Contains(out, "after the restart tests") {
 		t.Errorf("exit code %d: %s%s", code, out, msg)
 	}
 }
@@ -139,7 +146,13 @@ func TestAssessIID(t *testing.T) {
 	if err := os.WriteFile("walk", bytes.Repeat([]byte{0, 0, 1, 1, 1}, 20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out := must(t, "assess", "walk", "-iid"); !strings.Contains(out, "verdict      not independent and identically distributed\n") {
+	out = must(t, "assess", "walk", "-iid")
+	for _, line := range []string{"  5.1.11  compression                         not done: another test has failed\n", "verdict      not independent and identically distributed\n"} {
+		if !strings.Contains(out, line) {
+			t.Errorf("%q is not in\n%s", line, out)
+		}
+	}
+	if out := must(t, "assess", "walk", "-iid", "-complete"); strings.Contains(out, "not done") || !strings.Contains(out, "verdict      not independent and identically distributed\n") {
 		t.Error(out)
 	}
 }
@@ -218,6 +231,10 @@ func TestAssessMistakes(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, "noise", 100, 256)
 	write(t, "empty", 0, 1)
+	// A file with a hole.
+	if err := errors.Join(os.WriteFile("huge", nil, 0o600), os.Truncate("huge", maxAssessed+1)); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		args string
 		code int
@@ -232,6 +249,7 @@ func TestAssessMistakes(t *testing.T) {
 		{"assess missing", 1, "missing: no such file"},
 		{"assess .", 1, "is a directory"},
 		{"assess empty", 1, "empty: no samples"},
+		{"assess huge", 1, "huge: more than 16777216 samples; assess a part"},
 		{"assess noise -bits 2", 1, "wider than 2 bits"},
 		{"assess noise -restart noise", 1, "noise: assess: 100 samples; want a matrix of 1000 rows and 1000 columns"},
 		{"assess noise -restart missing", 1, "missing: no such file"},
