@@ -284,7 +284,7 @@ func TestEstimateJitter(t *testing.T) {
 		e := j.NoiseEstimate()
 		first := clock.samples() - j.meter.n - meterWindow
 		mode := 0
-		step := j.Granularity()
+		step := j.NoiseParameters().Step
 		for i := first; i < first+meterWindow; i++ {
 			x := play(i) / step & 0xff
 			count[x]++
@@ -353,10 +353,6 @@ func TestEstimateReader(t *testing.T) {
 		}
 	}
 }
-
-type readerFunc func(p []byte) (int, error)
-
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // What does not work has no estimate, and does not crash.
 func TestEstimateInvalid(t *testing.T) {
