@@ -243,7 +243,7 @@ func TestSeedFileSnippets(t *testing.T) {
 			snippets[lang] = append(snippets[lang], text)
 		}
 	}
-	if len(snippets["sh"]) != 3 || len(snippets["gitignore"]) != 1 || len(snippets["tmpfiles"]) != 1 || len(snippets["go"]) != 1 {
+	if len(snippets["sh"]) != 3 || len(snippets["gitignore"]) != 1 || len(snippets["tmpfiles"]) != 1 {
 		t.Fatalf("%d snippets for the shell, %v", len(snippets["sh"]), snippets)
 	}
 	names := []string{"var/lib/example/seed", "var/lib/example/seed" + newSuffix, "var/lib/example/seed" + usedSuffix}
