@@ -27,7 +27,7 @@ func TestDeviceHangsInGenerator(t *testing.T) {
 	for try := 0; try == 0 || try < 5 && slices.Max(best[:]) >= waits; try++ { // the machine may be busy
 		d := es.NewDevice(es.DeviceConfig{Path: path})
 		good := estest.New(es.Info{Name: "good", MaxEntropy: 512, Health: true})
-		r, err := lrng.New(lrng.Config{Sources: []es.Source{d, good}, FIPS: lrng.FIPSOff})
+		r, err := lrng.New(lrng.Config{Sources: []es.Source{d, good}})
 		if err != nil {
 			t.Fatal(err)
 		}
