@@ -323,8 +323,23 @@ func TestDevicePermissions(t *testing.T) {
 	if os.Getenv(permissionsEnv) != "" {
 		t.Fatal("still root")
 	}
-	// Its own path may be closed to others.
-	cmd := exec.Command("/proc/self/exe", "-test.run=^TestDevicePermissions$", "-test.v", "-test.timeout=60s")
+	// The directory of the binary is closed to others, as those of tests are.
+	dir, err := os.MkdirTemp("/tmp", "lrng-test-")
+	if err != nil {
+		t.Skip(err)
+	}
+	defer os.RemoveAll(dir)
+	self, err := os.ReadFile("/proc/self/exe")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "test"), self, 0o755)
+	}
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(filepath.Join(dir, "test"), "-test.run=^TestDevicePermissions$", "-test.v", "-test.timeout=60s")
 	cmd.Env = append(os.Environ(), permissionsEnv+"=1", "TMPDIR=/tmp")
 	const nobody = 65534
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
