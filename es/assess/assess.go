@@ -316,16 +316,20 @@ func (w *work) estimates(in input) []Estimate {
 			}
 		}
 		if e[0].Skipped == "" {
-			w.add(len(in.s), r.cost, func() error { return r.estimate(w, in, e) })
+			w.add(len(in.s), r.cost, func(w *work) error { return r.estimate(w, in, e) })
 		}
 	}
 	return list
 }
 
-// A work is a number of tasks, and how far they have come.
+// A work is a number of tasks, and how far they have come. A task gets a work of its own.
 type work struct {
 	ctx     context.Context
 	workers int
+
+	whole *work // that this is a task of, or nil
+	cost  int64 // of the task
+	told  int64 // of that, what counts as done in the whole
 
 	tasks []task
 
@@ -338,7 +342,7 @@ type work struct {
 
 type task struct {
 	cost int64
-	do   func() error
+	do   func(w *work) error
 }
 
 func newWork(ctx context.Context, opt *Options) *work {
@@ -353,7 +357,7 @@ func newWork(ctx context.Context, opt *Options) *work {
 }
 
 // add adds a task for n symbols of the given cost each.
-func (w *work) add(n, cost int, do func() error) {
+func (w *work) add(n, cost int, do func(w *work) error) {
 	c := int64(n) * int64(cost)
 	w.tasks = append(w.tasks, task{c, do})
 	w.total += c
@@ -373,9 +377,10 @@ func (w *work) run() error {
 					return
 				}
 				if errs[i] = w.ctx.Err(); errs[i] == nil {
-					errs[i] = w.tasks[i].do()
+					t := &work{ctx: w.ctx, whole: w, cost: w.tasks[i].cost}
+					errs[i] = w.tasks[i].do(t)
+					w.advance(t.cost - t.told)
 				}
-				w.advance(w.tasks[i].cost)
 			}
 		})
 	}
@@ -405,5 +410,11 @@ func (w *work) advance(n int64) {
 // none of these bits.
 const tickMask = 1<<18 - 1
 
-// tick returns the error of the context.
-func (w *work) tick() error { return w.ctx.Err() }
+// tick notes that a part of the task is done, 0 to 1, and returns the error of the context.
+func (w *work) tick(part float64) error {
+	if told := int64(part * float64(w.cost)); w.whole != nil && told > w.told {
+		w.whole.advance(told - w.told)
+		w.told = told
+	}
+	return w.ctx.Err()
+}

@@ -33,7 +33,7 @@ func multiMMC(w *work, in input, e []Estimate) error {
 	}
 	for i := 2; i < len(s); i++ {
 		if i&tickMask == 0 {
-			if err := w.tick(); err != nil {
+			if err := w.tick(float64(i) / float64(len(s))); err != nil {
 				return err
 			}
 		}
@@ -87,7 +87,7 @@ func lz78y(w *work, in input, e []Estimate) error {
 	}
 	for i := contextDepth + 1; i < len(s); i++ {
 		if i&tickMask == 0 {
-			if err := w.tick(); err != nil {
+			if err := w.tick(float64(i) / float64(len(s))); err != nil {
 				return err
 			}
 		}

@@ -192,7 +192,7 @@ func solve(w *work, low float64, above func(p float64) bool) (p float64, err err
 		if p <= low || p >= high {
 			return high, nil
 		}
-		if err := w.tick(); err != nil {
+		if err := w.tick(0); err != nil {
 			return 0, err
 		}
 		if above(p) {

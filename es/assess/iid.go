@@ -609,7 +609,7 @@ func permutations(ctx context.Context, samples []byte, in input, list []statisti
 		w := newWork(ctx, &Options{Workers: batch})
 		for j := range min(batch, Permutations-done) {
 			p := permuters[j]
-			w.add(1, 1, func() error {
+			w.add(1, 1, func(*work) error {
 				s := p.s
 				if s == nil {
 					s = make([]byte, len(in.s))

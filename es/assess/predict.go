@@ -100,7 +100,7 @@ func multiMCW(w *work, in input, e []Estimate) error {
 	)
 	for i, b := range s {
 		if i&tickMask == 0 {
-			if err := w.tick(); err != nil {
+			if err := w.tick(float64(i) / float64(len(s))); err != nil {
 				return err
 			}
 		}
@@ -166,7 +166,7 @@ func lag(w *work, in input, e []Estimate) error {
 	)
 	for i, b := range in.s {
 		if i&tickMask == 0 {
-			if err := w.tick(); err != nil {
+			if err := w.tick(float64(i) / float64(len(in.s))); err != nil {
 				return err
 			}
 		}

@@ -64,11 +64,11 @@ type tupleCount struct {
 // repeated.
 func countTuples(w *work, in input) (c tupleCount, err error) {
 	common := suffixArray(in.s, in.k)
-	if err := w.tick(); err != nil {
+	if err := w.tick(0.6); err != nil {
 		return c, err
 	}
 	commonPrefixes(in.s, common)
-	if err := w.tick(); err != nil {
+	if err := w.tick(0.9); err != nil {
 		return c, err
 	}
 	v := int32(0)
