@@ -237,6 +237,33 @@ func TestEstimateWide(t *testing.T) {
 			t.Errorf("%v, %d: %+v", tt.p, tt.few, e)
 		}
 	}
+	// Two samples that share a place: what is common takes it from what was there first.
+	only := func(samples ...uint64) (place, count int) {
+		var m meter
+		m.init(8)
+		for _, x := range samples {
+			m.next(x)
+		}
+		for i, c := range m.counts {
+			if c > 0 {
+				return i, int(c)
+			}
+		}
+		return -1, 0
+	}
+	a, b := uint64(1), uint64(2)
+	first, _ := only(a)
+	for place, _ := only(b); place != first; place, _ = only(b) {
+		b++
+	}
+	for _, tt := range []struct {
+		samples []uint64
+		want    int
+	}{{[]uint64{a, a, a}, 3}, {[]uint64{a, a, b}, 1}, {[]uint64{a, b}, 0}, {[]uint64{a, b, b}, 1}, {[]uint64{a, b, b, b, a, b, b}, 3}} {
+		if _, got := only(tt.samples...); got != tt.want {
+			t.Errorf("%v: %d votes; want %d", tt.samples, got, tt.want)
+		}
+	}
 	// Through a monitor: two bytes a sample, of which each byte by itself looks even.
 	s := &noisy{t: t}
 	next := func() (x uint16) {
