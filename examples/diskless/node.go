@@ -156,9 +156,6 @@ func (n *node) ask(ctx context.Context, c *credentials, req *request, a *answer)
 		return err
 	}
 	defer conn.Close()
-	if end, ok := ctx.Deadline(); ok {
-		conn.SetDeadline(end)
-	}
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	t, ok := conn.(*tls.Conn)
