@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"debug/elf"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -24,8 +26,9 @@ var inspectCommand = command{
 	long: `Inspect looks through the root directory of a system image, mounted or unpacked, for
 what must not be in an image that more than one machine starts from: seeds of random
 generators, saved states of machines and processes, host keys, and the identity of the
-machine that the image was made on. If the image is kept in git, it looks through the
-history, too: what is in there is known to everyone who has the repository.
+machine that the image was made on. If the image is kept in git, or has repositories in
+it (/etc is kept in one by etckeeper), it looks through the history, too: what is in there
+is known to everyone who has the repository.
 
 It prints what it finds and what to do about it, and exits with 1 if there is anything,
 or anything that it could not look at. It follows no symbolic link out of DIR and changes
@@ -160,6 +163,21 @@ var magics = []struct {
 	{"\xd2\xbe\xd2\xbe", rule{kind: stateKind, what: "virtual machine suspended by VMware", advice: deleteIt}},
 }
 
+// coreDump is for what the kernel or gcore writes, wherever it is.
+var coreDump = rule{kind: stateKind, what: "core dump, with the state of a process", advice: deleteIt}
+
+// isCoreDump reports whether a file is one: its type is ET_CORE (elf(5)).
+func isCoreDump(head []byte) bool {
+	if len(head) < 18 || !bytes.HasPrefix(head, []byte("\x7fELF")) {
+		return false
+	}
+	order := binary.ByteOrder(binary.LittleEndian)
+	if elf.Data(head[elf.EI_DATA]) == elf.ELFDATA2MSB {
+		order = binary.BigEndian
+	}
+	return elf.Type(order.Uint16(head[16:])) == elf.ET_CORE
+}
+
 // headSize is how much of a file is looked at, in bytes.
 const headSize = 64 << 10
 
@@ -180,6 +198,9 @@ func judge(name string, head []byte) (rule, bool) {
 			return m.rule, true
 		}
 	}
+	if isCoreDump(head) {
+		return coreDump, true
+	}
 	return rule{}, false
 }
 
@@ -192,6 +213,7 @@ func inspect(ctx context.Context, dir string, history bool) (found []finding, er
 	}
 	defer root.Close()
 	var errs []error
+	repositories := []string{"."} // where there may be a history
 	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -201,7 +223,10 @@ func inspect(ctx context.Context, dir string, history bool) (found []finding, er
 			return nil
 		}
 		if d.IsDir() && d.Name() == ".git" {
-			return fs.SkipDir // the history is another matter
+			if sub := path.Dir(name); sub != "." {
+				repositories = append(repositories, sub)
+			}
+			return fs.SkipDir // what is in it is looked at by way of git
 		}
 		if !d.Type().IsRegular() {
 			return nil // a link leads to a file that is met by itself, or out of the image
@@ -219,8 +244,11 @@ func inspect(ctx context.Context, dir string, history bool) (found []finding, er
 	if err != nil {
 		return found, err
 	}
-	if history {
-		old, err := inspectHistory(ctx, dir)
+	for _, sub := range repositories {
+		if !history {
+			break
+		}
+		old, err := inspectHistory(ctx, dir, sub)
 		found = append(found, old...)
 		errs = append(errs, err)
 	}
@@ -236,14 +264,32 @@ func readHead(root *os.Root, name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, headSize))
 }
 
-// inspectHistory looks at all files that were ever in the git repository that dir is in,
-// in any branch or tag. It returns nothing if dir is in none.
-func inspectHistory(ctx context.Context, dir string) (found []finding, err error) {
+// gitCommand returns a command that looks at the repository that dir is in. It may be
+// another user's, who may want something to be run: its configuration names programs for
+// the index, for signatures, and for fetching objects that a partial clone has not got.
+// None of them is run.
+func gitCommand(ctx context.Context, dir string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "git", append([]string{"-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "log.showSignature=false", "-C", dir}, args...)...)
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "GIT_") { // such as the repository whose hook this is
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	cmd.Env = append(cmd.Env, "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1", "GIT_OPTIONAL_LOCKS=0", "GIT_NO_LAZY_FETCH=1",
+		"GIT_ALLOW_PROTOCOL=none") // a list of protocols, in which there is none of this name
+	return cmd
+}
+
+// inspectHistory looks at all files that were ever in the git repository that the
+// directory sub is in, which is below dir, in any branch or tag. It returns nothing if it is
+// in none.
+func inspectHistory(ctx context.Context, dir, sub string) (found []finding, err error) {
+	dir = path.Join(dir, sub)
 	git := func(args ...string) *exec.Cmd {
-		// The repository may be another user's: nothing in it is run.
-		cmd := exec.CommandContext(ctx, "git", append([]string{"-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C", dir}, args...)...)
-		cmd.Env = append(os.Environ(), "GIT_CONFIG_NOSYSTEM=1", "LC_ALL=C", "GIT_OPTIONAL_LOCKS=0")
-		return cmd
+		if sub != "." { // this one, and not one further up if it is broken
+			args = append([]string{"--git-dir=.git", "--work-tree=."}, args...)
+		}
+		return gitCommand(ctx, dir, args...)
 	}
 	var exit *exec.ExitError
 	err = git("rev-parse", "--git-dir").Run()
@@ -262,7 +308,7 @@ func inspectHistory(ctx context.Context, dir string) (found []finding, err error
 		return nil, fmt.Errorf("not looked at: the git history: %w", err)
 	}
 	// Each change of a file is ":MODE MODE OBJECT OBJECT STATUS" and then its path.
-	changes, err := git("log", "--all", "--reflog", "--root", "-m", "--raw", "--no-abbrev", "--no-renames", "--relative", "-z", "--format=").Output()
+	changes, err := git("log", "--all", "--reflog", "--root", "-m", "--raw", "--no-abbrev", "--no-renames", "--no-ext-diff", "--no-textconv", "--relative", "-z", "--format=").Output()
 	if err != nil {
 		return nil, fmt.Errorf("not looked at: the git history: %w", err)
 	}
@@ -276,9 +322,12 @@ func inspectHistory(ctx context.Context, dir string) (found []finding, err error
 			if strings.HasPrefix(f[1], "100") { // a regular file
 				id = f[3]
 			}
-		} else if b := (object{id, item}); id != "" && !seen[b] {
-			seen[b] = true
-			blobs = append(blobs, b)
+		} else if b := (object{id, item}); id != "" {
+			id = "" // a commit ends with an item that is empty
+			if !seen[b] {
+				seen[b] = true
+				blobs = append(blobs, b)
+			}
 		}
 	}
 	// One process looks at all of them: it answers each name with a line and the data.
@@ -308,8 +357,9 @@ func inspectHistory(ctx context.Context, dir string) (found []finding, err error
 		if !isFile {
 			continue
 		}
-		if r, bad := judge(b.name, head); bad {
-			found = append(found, finding{Path: b.name, Object: b.id[:min(12, len(b.id))], Kind: r.kind, What: r.what,
+		name := path.Join(sub, b.name)
+		if r, bad := judge(name, head); bad {
+			found = append(found, finding{Path: name, Object: b.id[:min(12, len(b.id))], Kind: r.kind, What: r.what,
 				Advice: "the seed or key is spent for good: rewrite the history, or make sure that no machine uses it"})
 		}
 	}

@@ -39,6 +39,9 @@ var clean = map[string]string{
 	"swapfile":                    strings.Repeat("\x00", 4086) + "SWAPSPACE2",
 	"usr/share/doc/random-seed":   "how to save one",
 	"home/user/notes":             "LRNG SEED",
+	"usr/bin/program":             "\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00>",
+	"usr/lib/library of s390x":    "\x7fELF\x02\x02\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x03",
+	"usr/lib/short":               "\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x04",
 }
 
 // planted are the files of an image that is not.
@@ -62,6 +65,8 @@ var planted = map[string]struct {
 	"var/crash/_usr_bin_x.0.crash":      {"x", stateKind},
 	"var/lib/criu/core-1.img":           {"\x19\x43\x56\x54", stateKind},
 	"srv/vm.save":                       {"LibvirtQemudSave", stateKind},
+	"home/user/core.4711":               {"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x04\x00>", stateKind},
+	"srv/core of s390x":                 {"\x7fELF\x02\x02\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x04", stateKind},
 }
 
 // inspectJSON runs "lrng inspect" and returns what it prints.
@@ -123,19 +128,27 @@ func TestInspectLinks(t *testing.T) {
 	}
 }
 
+// gitIn returns a function that runs git in dir, and the first line of what it prints.
+func gitIn(t *testing.T, dir string) func(args ...string) string {
+	return func(args ...string) string {
+		t.Helper()
+		cmd := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "init.defaultBranch=main"}, args...)...)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("git %q: %v\n%s", args, err, out)
+		}
+		line, _, _ := strings.Cut(string(out), "\n")
+		return line
+	}
+}
+
 // What was in the image once is in its history for ever.
 func TestInspectHistory(t *testing.T) {
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Skip("git is not installed")
 	}
 	repo := t.TempDir()
-	git := func(args ...string) {
-		t.Helper()
-		cmd := exec.Command("git", append([]string{"-C", repo, "-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "init.defaultBranch=main"}, args...)...)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("git %q: %v\n%s", args, err, out)
-		}
-	}
+	git := gitIn(t, repo)
 	git("init", "-q")
 	image := filepath.Join(repo, "root image")
 	plant(t, image, clean)
@@ -164,12 +177,107 @@ func TestInspectHistory(t *testing.T) {
 	}
 }
 
+// A repository within the image has a history, too, whether the image has one or not. What
+// the environment says of other repositories does not matter.
+func TestInspectNestedHistory(t *testing.T) {
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("git is not installed")
+	}
+	dir := t.TempDir()
+	plant(t, dir, clean)
+	plant(t, dir, map[string]string{"etc/ssh/ssh_host_rsa_key": "secret", "home/user/project/x": "LRNGSEED"})
+	for _, in := range []string{"etc", "home/user/project"} {
+		git := gitIn(t, filepath.Join(dir, in))
+		git("init", "-q")
+		git("add", "-A")
+		git("commit", "-qm", "first")
+	}
+	plant(t, dir, map[string]string{"etc/ssh/ssh_host_rsa_key": "", "home/user/project/x": ""})
+	t.Setenv("GIT_DIR", t.TempDir())
+	code, found, msg := inspectJSON(t, dir)
+	if code != 1 || len(found) != 2 || found[0].Path != "etc/ssh/ssh_host_rsa_key" || found[1].Path != "home/user/project/x" || found[0].Object == "" || found[1].Object == "" {
+		t.Errorf("exit code %d, %+v, %s", code, found, msg)
+	}
+}
+
+// The configuration of a repository in the image names programs. None of them is run.
+func TestInspectRunsNothing(t *testing.T) {
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("git is not installed")
+	}
+	mark := filepath.Join(t.TempDir(), "mark")
+	for _, tt := range []struct {
+		what string
+		// set makes git run the program in what follows.
+		set    func(git func(args ...string) string, dir, program string)
+		follow []string
+		want   string // of the message
+	}{
+		{"to fetch what a partial clone has not got", func(git func(args ...string) string, dir, program string) {
+			object := git("rev-parse", "HEAD:file")
+			if err := os.Remove(filepath.Join(dir, ".git", "objects", object[:2], object[2:])); err != nil {
+				t.Fatal(err)
+			}
+			git("config", "core.repositoryformatversion", "1")
+			git("config", "extensions.partialClone", "origin")
+			git("config", "remote.origin.promisor", "true")
+			git("config", "remote.origin.url", "ssh://host.invalid/x")
+			git("config", "protocol.ssh.allow", "always")
+			git("config", "core.sshCommand", program)
+		}, []string{"log", "-p"}, "not looked at: the git history"},
+		{"to verify a signature", func(git func(args ...string) string, dir, program string) {
+			plant(t, dir, map[string]string{"../commit": "tree " + git("rev-parse", "HEAD^{tree}") +
+				"\nauthor n <e@example.org> 1 +0000\ncommitter n <e@example.org> 1 +0000\n" +
+				"gpgsig -----BEGIN PGP SIGNATURE-----\n \n x\n -----END PGP SIGNATURE-----\n\nfirst\n"})
+			git("reset", "-q", "--hard", git("hash-object", "-t", "commit", "-w", filepath.Join(dir, "..", "commit")))
+			git("config", "log.showSignature", "true")
+			git("config", "gpg.program", program)
+		}, []string{"log"}, ""},
+		{"to watch the files", func(git func(args ...string) string, dir, program string) {
+			git("config", "core.fsmonitor", program)
+		}, []string{"status"}, ""},
+	} {
+		top := t.TempDir()
+		dir := filepath.Join(top, "image")
+		plant(t, dir, map[string]string{"file": "content"})
+		git := gitIn(t, dir)
+		git("init", "-q")
+		git("add", "-A")
+		git("commit", "-qm", "first")
+		program := filepath.Join(top, "program")
+		if err := os.WriteFile(program, []byte("#!/bin/sh\n: >"+mark+"\nexit 1\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		tt.set(git, dir, program)
+		code, found, msg := inspectJSON(t, dir)
+		if want := min(len(tt.want), 1); code != want || len(found) != 0 || !strings.Contains(msg, tt.want) {
+			t.Errorf("%s: exit code %d, %v, %s", tt.what, code, found, msg)
+		}
+		if os.Remove(mark) == nil {
+			t.Errorf("%s: a program of the image was run", tt.what)
+		}
+		// Git itself does run it, or this test sees nothing.
+		exec.Command("git", append([]string{"-C", dir}, tt.follow...)...).Run()
+		if os.Remove(mark) != nil {
+			t.Errorf("%s: git does not run it either", tt.what)
+		}
+	}
+}
+
 // An image that cannot be looked at is not clean.
 func TestInspectUnreadable(t *testing.T) {
 	dir := t.TempDir()
 	plant(t, dir, map[string]string{".git/HEAD": "nonsense"})
 	if code, _, msg := inspectJSON(t, dir); code != 1 || !strings.Contains(msg, "not looked at: the git history") {
 		t.Errorf("broken history: exit code %d, %s", code, msg)
+	}
+	if _, err := exec.LookPath("git"); err == nil {
+		dir = t.TempDir()
+		plant(t, dir, map[string]string{"etc/.git/HEAD": "nonsense", "etc/.git/config": ""})
+		gitIn(t, dir)("init", "-q")
+		if code, _, msg := inspectJSON(t, dir); code != 1 || !strings.Contains(msg, "not looked at: the git history") {
+			t.Errorf("broken history within: exit code %d, %s", code, msg)
+		}
 	}
 	if os.Getuid() == 0 {
 		return // who can read everything
