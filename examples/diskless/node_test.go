@@ -227,37 +227,23 @@ func TestWithoutSeed(t *testing.T) {
 		t.Fatal(err)
 	}
 	closed.Close()
-	// It accepts connections, as any listener does, and is silent.
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer silent.Close()
-	mute := s.impostor(t, func(c *tls.Conn, st *tls.ConnectionState) { io.Copy(io.Discard, c) })
 	t.Run("trouble", func(t *testing.T) {
 		for _, tt := range []struct {
 			what, dir, server string
-			deadline          string
 			want              string
 		}{
-			{"no server", good, closed.Addr().String(), "1m", "connection refused"},
-			{"a silent server", good, silent.Addr().String(), "1s", ""},
-			{"a server that is silent later", good, mute, "1s", ""},
-			{"no such name", good, "boot.invalid:7421", "1s", ""},
-			{"no directory", filepath.Join(dir, "missing"), s.address, "1m", "ca.pem: no such file"},
-			{"no authority", bad("ca", "ca.pem", "nothing"), s.address, "1m", "ca.pem: no certificate"},
-			{"a broken authority", bad("ca2", "ca.pem", toPEM("CERTIFICATE", []byte("x"))), s.address, "1m", "ca.pem: x509: malformed certificate"},
-			{"no key", bad("key", "node.key", ""), s.address, "1m", "failed to find any PEM data in key input"},
-			{"the key of another", bad("key2", "node.key", otherKey(t)), s.address, "1m", "private key does not match public key"},
-			{"no certificate", bad("cert", "node.pem", ""), s.address, "1m", "failed to find any PEM data in certificate input"},
+			{"no server", good, closed.Addr().String(), "connection refused"},
+			{"no directory", filepath.Join(dir, "missing"), s.address, "ca.pem: no such file"},
+			{"no authority", bad("ca", "ca.pem", "nothing"), s.address, "ca.pem: no certificate"},
+			{"a broken authority", bad("ca2", "ca.pem", toPEM("CERTIFICATE", []byte("x"))), s.address, "ca.pem: x509: malformed certificate"},
+			{"no key", bad("key", "node.key", ""), s.address, "failed to find any PEM data in key input"},
+			{"the key of another", bad("key2", "node.key", otherKey(t)), s.address, "private key does not match public key"},
+			{"no certificate", bad("cert", "node.pem", ""), s.address, "failed to find any PEM data in certificate input"},
 		} {
 			for _, require := range []bool{false, true} {
-				if !require && tt.deadline == "1s" {
-					continue // once is enough
-				}
 				t.Run(fmt.Sprintf("%s, required %v", tt.what, require), func(t *testing.T) {
 					t.Parallel()
-					args := []string{"node", "-dir", tt.dir, "-server", tt.server, "-name", serverName, "-deadline", tt.deadline, "-n", "100"}
+					args := []string{"node", "-dir", tt.dir, "-server", tt.server, "-name", serverName, "-deadline", "1m", "-n", "100"}
 					code := 0
 					if require {
 						args = append(args, "-require")
@@ -285,6 +271,38 @@ func TestWithoutSeed(t *testing.T) {
 	}
 }
 
+// A server that says nothing, at whatever moment, does not hold up a node. Nor does a
+// name server that is not there.
+func TestSilentServers(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, nil)
+	// It accepts connections, as the system does for any listener.
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for what, server := range map[string]string{
+		"before the handshake": l.Addr().String(),
+		"after the handshake":  s.impostor(t, func(c *tls.Conn, st *tls.ConnectionState) { io.Copy(io.Discard, c) }),
+		"within the answer": s.impostor(t, func(c *tls.Conn, st *tls.ConnectionState) {
+			c.Write(encoded(reply(c, st))[:headerSize+1])
+			io.Copy(io.Discard, c)
+		}),
+		"no such name": "boot.invalid:7421",
+	} {
+		n := s.newNode(t, s.issue(t, x509.ExtKeyUsageClientAuth, "node"))
+		n.server, n.deadline = server, time.Second/2
+		got, err := n.start(t.Context())
+		if err == nil || got != (report{}) {
+			t.Errorf("%s: %+v, %v", what, got, err)
+		}
+		if _, err := n.rng.Read(make([]byte, 32)); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
 // A file system that hangs, as one on the network may, does not hold up a node.
 func TestHangingFiles(t *testing.T) {
 	t.Parallel()
@@ -296,9 +314,9 @@ func TestHangingFiles(t *testing.T) {
 		<-release
 		return nil, errors.New("released")
 	}
-	n.deadline = time.Second
+	n.deadline = time.Second / 2
 	got, err := n.start(t.Context())
-	if got != (report{}) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no seed within 1s") {
+	if got != (report{}) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no seed within 500ms") {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if _, err := n.rng.Read(make([]byte, 32)); err != nil {
@@ -326,12 +344,7 @@ func (n *node) seededBy(t *testing.T, sources ...es.Source) (pool *es.Auxiliary)
 		mode = lrng.FIPSAuto
 	}
 	pool = es.NewAuxiliary(es.AuxiliaryConfig{})
-	r, err := lrng.New(lrng.Config{Sources: append(sources, pool), FIPS: mode, Strategy: seeding.Default})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	n.rng = r
+	n.rng = newRNG(t, lrng.Config{Sources: append(sources, pool), FIPS: mode, Strategy: seeding.Default})
 	return pool
 }
 

@@ -55,14 +55,25 @@ type testServer struct {
 
 const serverName = "boot.example"
 
-// startServer starts a server, which ends with the test. Setup may change it before.
-func startServer(t *testing.T, setup func(s *server)) *testServer {
+// noise returns a source that takes no time. Its data are not random, and never twice the
+// same.
+func noise() es.Source { return estest.New(es.Info{Name: "noise", MaxEntropy: 512, Health: true}) }
+
+func newRNG(t *testing.T, c lrng.Config) *lrng.RNG {
 	t.Helper()
-	r, err := lrng.New(lrng.Config{})
+	r, err := lrng.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+// startServer starts a server, which ends with the test. Its generator is seeded from noise,
+// so that tests are fast; setup may change that, and all else, before.
+func startServer(t *testing.T, setup func(s *server)) *testServer {
+	t.Helper()
+	r := newRNG(t, lrng.Config{Sources: []es.Source{noise()}})
 	a, err := newAuthority(r, time.Hour)
 	if err != nil {
 		t.Fatal(err)
@@ -102,14 +113,15 @@ func (s *testServer) issue(t *testing.T, usage x509.ExtKeyUsage, names ...string
 	return c
 }
 
-// newNode returns a node with those credentials.
+// newNode returns a node with those credentials, whose generator is seeded from noise, too.
 func (s *testServer) newNode(t *testing.T, c *credentials) *node {
 	t.Helper()
 	n, err := newNode(s.address, serverName, patience, func() (*credentials, error) { return c, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { n.rng.Close() })
+	n.rng.Close()
+	n.seededBy(t, noise())
 	return n
 }
 
@@ -253,10 +265,15 @@ func eventually(f func() bool) bool {
 	return f()
 }
 
-// A hundred nodes at a time, half of which are twins: each gets a seed, no two the same.
-// Nothing of a seed is in the log.
+// A hundred nodes at a time, half of which are twins: each gets a seed from the sources of
+// this machine, no two the same. Nothing of a seed is in the log.
 func TestManyNodes(t *testing.T) {
-	s := startServer(t, nil)
+	s := startServer(t, func(s *server) {
+		s.rng = newRNG(t, lrng.Config{})
+		if _, err := s.rng.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+	})
 	twin := s.issue(t, x509.ExtKeyUsageClientAuth, "twin")
 	n := s.newNode(t, twin) // its generator serves all of them
 	var mu sync.Mutex
@@ -458,11 +475,7 @@ func TestTooMany(t *testing.T) {
 func TestNoSeed(t *testing.T) {
 	t.Parallel()
 	src := estest.New(es.Info{Name: "noise", MaxEntropy: 256, Health: true}, estest.OK(40), estest.Error(errors.New("gone")))
-	r, err := lrng.New(lrng.Config{Sources: []es.Source{src}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
+	r := newRNG(t, lrng.Config{Sources: []es.Source{src}})
 	s := startServer(t, func(s *server) { s.rng, s.timeout = r, patience/2 })
 	n := s.newNode(t, s.issue(t, x509.ExtKeyUsageClientAuth, "node"))
 	wait := func(st status, why string) {
@@ -487,10 +500,7 @@ func TestNoSeed(t *testing.T) {
 
 	// Seeded, and then without a source.
 	src = estest.New(es.Info{Name: "noise", MaxEntropy: 512, Health: true})
-	if r, err = lrng.New(lrng.Config{Sources: []es.Source{src}}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
+	r = newRNG(t, lrng.Config{Sources: []es.Source{src}})
 	s = startServer(t, func(s *server) { s.rng, s.timeout = r, 2*time.Second })
 	n = s.newNode(t, s.issue(t, x509.ExtKeyUsageClientAuth, "node"))
 	if _, err := r.Read(make([]byte, 1)); err != nil {
