@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"time"
 
@@ -158,10 +157,7 @@ func (n *node) ask(ctx context.Context, c *credentials, req *request, a *answer)
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	t, ok := conn.(*tls.Conn)
-	if !ok {
-		return errors.New("not a TLS connection")
-	}
+	t := conn.(*tls.Conn) // as DialContext promises
 	st := t.ConnectionState()
 	if err := negotiated(&st); err != nil {
 		return err

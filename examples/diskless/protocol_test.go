@@ -93,6 +93,19 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
+// Nothing of a seed is left in an answer that was cleared, or has become a refusal.
+func TestAnswerIsWiped(t *testing.T) {
+	a := aSeed()
+	a.refuse(tooMany, "no")
+	if want := (answer{status: tooMany, length: 2, data: [mostText]byte{'n', 'o'}}); *a != want {
+		t.Errorf("refused: %+v", *a)
+	}
+	a = aSeed()
+	if a.clear(); *a != (answer{}) {
+		t.Errorf("cleared: %+v", *a)
+	}
+}
+
 // All that sets a mixture apart does, each byte of it.
 func TestMixture(t *testing.T) {
 	var identity [identitySize]byte
