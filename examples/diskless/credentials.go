@@ -83,10 +83,15 @@ func (c *credentials) made(cert *x509.Certificate) {
 	}
 }
 
+// keyExchange is the only one that is used: who wants to read a seed has to break both
+// X25519 and ML-KEM, now or later, or to guess the keys that two generators of the node made.
+var keyExchange = []tls.CurveID{tls.X25519MLKEM768}
+
 // server returns the configuration of a server.
 func (c *credentials) server(random io.Reader) *tls.Config {
 	return &tls.Config{
 		MinVersion:             tls.VersionTLS13,
+		CurvePreferences:       keyExchange,
 		Certificates:           []tls.Certificate{c.certificate},
 		ClientAuth:             tls.RequireAndVerifyClientCert,
 		ClientCAs:              c.authorities,
@@ -100,13 +105,14 @@ func (c *credentials) server(random io.Reader) *tls.Config {
 // The certificate of the server is looked at with the time that now returns.
 func (c *credentials) node(name string, now func() time.Time, random io.Reader) *tls.Config {
 	return &tls.Config{
-		MinVersion:   tls.VersionTLS13,
-		Certificates: []tls.Certificate{c.certificate},
-		RootCAs:      c.authorities,
-		ServerName:   name,
-		NextProtos:   []string{protocol},
-		Time:         now,
-		Rand:         random,
+		MinVersion:       tls.VersionTLS13,
+		CurvePreferences: keyExchange,
+		Certificates:     []tls.Certificate{c.certificate},
+		RootCAs:          c.authorities,
+		ServerName:       name,
+		NextProtos:       []string{protocol},
+		Time:             now,
+		Rand:             random,
 	}
 }
 
@@ -119,16 +125,18 @@ func negotiated(st *tls.ConnectionState) error {
 	return nil
 }
 
-// A publicRandom is the randomness of a handshake, as far as package tls takes it from a
-// reader: since Go 1.26 that is what is sent in the clear, and the keys are always from the
-// generator of the runtime. It is from ours once that is seeded, and does not wait for it.
-type publicRandom struct{ r io.Reader }
+// A handshakeRandom is where package tls gets what is random in a handshake. It is our
+// generator once that is seeded, and that of the runtime before: nothing waits for it.
+//
+// Since Go 1.26 most of package tls ignores it and uses the generator of the runtime. What a
+// node takes from it is its ML-KEM key, which is half of the key exchange.
+type handshakeRandom struct{ r io.Reader }
 
-func newPublicRandom(r *lrng.RNG) io.Reader { return publicRandom{r.Nonblocking()} }
+func newHandshakeRandom(r *lrng.RNG) io.Reader { return handshakeRandom{r.Nonblocking()} }
 
 // Read fills b.
-func (p publicRandom) Read(b []byte) (int, error) {
-	if n, err := p.r.Read(b); err == nil {
+func (h handshakeRandom) Read(b []byte) (int, error) {
+	if n, err := h.r.Read(b); err == nil {
 		return n, nil
 	}
 	return rand.Read(b)

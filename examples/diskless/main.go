@@ -28,10 +28,10 @@
 //
 // It is not credited, unless -credit says otherwise. The generator is fully seeded by what
 // the node has, and the seed can only add to it. A credit is right if the server
-// is trusted with all keys of the node, and if nobody could read the seed on its way: the
-// keys of the TLS connection come from the Go runtime of the node (crypto/tls takes
-// nothing but public values from tls.Config.Rand since Go 1.26), and whoever can guess
-// these reads the seed. That is what a node with a bad start has to fear most.
+// is trusted with all keys of the node, and if nobody could read the seed on its way.
+// Whoever can guess the keys that the node makes for the connection reads the seed, and
+// a node with a bad start has to fear just that. There are two: the one for X25519 is from
+// the Go runtime, and so from the kernel; the one for ML-KEM from the generator of the node.
 //
 // Nodes from one image have one key. The server cannot tell them apart, and need not: no
 // two requests get the same seed. They share an allowance (-every, -burst).
@@ -338,7 +338,7 @@ seeds at once and one more in each -every; all nodes with one certificate are on
 func newServer(r *lrng.RNG, c *credentials, log *slog.Logger) *server {
 	return &server{
 		rng:     r,
-		tls:     c.server(newPublicRandom(r)),
+		tls:     c.server(newHandshakeRandom(r)),
 		log:     log,
 		timeout: defaultTimeout,
 		most:    defaultConnections,

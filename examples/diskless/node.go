@@ -62,7 +62,8 @@ func newNode(server, name string, deadline time.Duration, load func() (*credenti
 func (n *node) start(ctx context.Context) (report, error) {
 	ctx, cancel := context.WithTimeout(ctx, n.deadline)
 	defer cancel()
-	// First what is here: the server adds to that, and does not take its place.
+	// First what is here: the server adds to that, and does not take its place. And the
+	// connection is as good as the generator that makes its keys.
 	local, cancelLocal := context.WithTimeout(ctx, n.local)
 	defer cancelLocal()
 	if err := n.rng.Wait(local, seeding.FullySeeded); err != nil && local.Err() == nil {
@@ -141,7 +142,7 @@ func (n *node) fetch(ctx context.Context) (report, error) {
 
 // ask gets a seed from the server. The caller clears the answer.
 func (n *node) ask(ctx context.Context, c *credentials, req *request, a *answer) error {
-	random := newPublicRandom(n.rng)
+	random := newHandshakeRandom(n.rng)
 	// A node without a clock of its own begins in 1970, or when its image was made. It
 	// is later than that, and no more is known.
 	now := func() time.Time {

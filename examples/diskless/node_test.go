@@ -164,6 +164,7 @@ func TestFalseServers(t *testing.T) {
 		{"another name", s.issue(t, x509.ExtKeyUsageServerAuth, "other.example"), func(c *tls.Config) {}, "not boot.example"},
 		{"another authority", stranger, func(c *tls.Config) {}, "unknown authority"},
 		{"TLS 1.2", s.issue(t, x509.ExtKeyUsageServerAuth, serverName), func(c *tls.Config) { c.MinVersion, c.MaxVersion = 0, tls.VersionTLS12 }, "protocol version not supported"},
+		{"another key exchange", s.issue(t, x509.ExtKeyUsageServerAuth, serverName), func(c *tls.Config) { c.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256} }, "handshake failure"},
 		{"no protocol", s.issue(t, x509.ExtKeyUsageServerAuth, serverName), func(c *tls.Config) { c.NextProtos = nil }, "does not speak lrng-diskless/1"},
 		{"another protocol", s.issue(t, x509.ExtKeyUsageServerAuth, serverName), func(c *tls.Config) { c.NextProtos = []string{"h2"} }, "no application protocol"},
 	} {

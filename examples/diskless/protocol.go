@@ -9,8 +9,8 @@ import (
 	"io"
 )
 
-// The protocol: TLS 1.3 with certificates on both sides, and within it one request, one
-// answer, and the end of the connection.
+// The protocol: TLS 1.3 with certificates on both sides and X25519MLKEM768, and within it
+// one request, one answer, and the end of the connection.
 //
 //	request   size     1 byte     length of the seed that is wanted, 16…64
 //	          nonce    32 bytes   of the node

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/mlkem"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +20,7 @@ import (
 	"github.com/lrng-go/lrng"
 	"github.com/lrng-go/lrng/es"
 	"github.com/lrng-go/lrng/es/estest"
+	"github.com/lrng-go/lrng/seeding"
 )
 
 // patience is how long a test waits for what is to happen, on a machine that has much
@@ -191,6 +194,7 @@ func TestHandshakes(t *testing.T) {
 		{"certificate for a server", credentialsOf(s.authority, x509.ExtKeyUsageServerAuth), func(*tls.Config) {}, "incompatible key usage"},
 		{"expired certificate", credentialsOf(&expired, x509.ExtKeyUsageClientAuth), func(*tls.Config) {}, "expired"},
 		{"TLS 1.2", good, func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS12, tls.VersionTLS12 }, "protocol version not supported"},
+		{"another key exchange", good, func(c *tls.Config) { c.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256} }, "handshake failure"},
 		{"no protocol", good, func(c *tls.Config) { c.NextProtos = nil }, "does not speak lrng-diskless/1"},
 		{"another protocol", good, func(c *tls.Config) { c.NextProtos = []string{"h2"} }, "no application protocol"},
 		{"another server", good, func(c *tls.Config) { c.ServerName = "other.example" }, "not other.example"},
@@ -253,6 +257,65 @@ func exchange(t *testing.T, address string, c *tls.Config) error {
 		return fmt.Errorf("no seed, but %d bytes", len(b))
 	}
 	return nil
+}
+
+// A recorder notes how much is read at a time.
+type recorder struct {
+	io.Reader
+	sizes []int
+}
+
+func (r *recorder) Read(p []byte) (int, error) {
+	r.sizes = append(r.sizes, len(p))
+	return r.Reader.Read(p)
+}
+
+// The ML-KEM key of a node is from its own generator, and no other key exchange is used:
+// what is said of the worth of a seed rests on that.
+func TestKeyExchange(t *testing.T) {
+	s := startServer(t, nil)
+	n := s.newNode(t, nil)
+	if err := n.rng.Wait(t.Context(), seeding.FullySeeded); err != nil {
+		t.Fatal(err)
+	}
+	random := &recorder{Reader: newHandshakeRandom(n.rng)}
+	delivered := func() (bytes int) {
+		for _, i := range n.rng.Status().Instances {
+			bytes += int(i.Bytes)
+		}
+		return bytes
+	}
+	before := delivered()
+	conn, err := tls.Dial("tcp", s.address, s.issue(t, x509.ExtKeyUsageClientAuth, "node").node(serverName, time.Now, random))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if id := conn.ConnectionState().CurveID; id != tls.X25519MLKEM768 {
+		t.Errorf("key exchange: %v", id)
+	}
+	total := 0
+	for _, size := range random.sizes {
+		total += size
+	}
+	if !slices.Contains(random.sizes, mlkem.SeedSize) || delivered()-before != total {
+		t.Errorf("the handshake read %v; the generator of the node has delivered %d bytes", random.sizes, delivered()-before)
+	}
+}
+
+// Before it is seeded nothing waits for the generator of a node.
+func TestHandshakeRandom(t *testing.T) {
+	r := newRNG(t, lrng.Config{Sources: []es.Source{estest.New(es.Info{Name: "nothing"}, estest.Unavailable())}})
+	random := newHandshakeRandom(r)
+	var a, b [32]byte
+	for _, p := range [][]byte{a[:], b[:]} {
+		if n, err := random.Read(p); n != len(p) || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+	}
+	if a == b || a == [32]byte{} {
+		t.Error("not random")
+	}
 }
 
 // eventually reports whether f becomes true.
