@@ -36,7 +36,7 @@ const (
 var imports = map[string][]string{
 	".":                        {"conditioner", "drng", "es", "internal/clock", "internal/cpu", "internal/ctxsync", "internal/fips", "internal/selftest", "internal/shard", "internal/sysrand", "internal/zero", "seeding"},
 	"conditioner":              {"internal/selftest"},
-	"drng":                     {"internal/aesctr", "internal/chacha20", "internal/fips", "internal/selftest", "internal/zero"},
+	"drng":                     {"internal/aesctr", "internal/chacha20", "internal/fips", "internal/secmem", "internal/selftest", "internal/zero"},
 	"drng/drngtest":            {"drng"},
 	"es":                       {"conditioner", "internal/clock", "internal/cpu", "internal/ctxsync", "internal/health", "internal/hwrand", "internal/jitter", "internal/node", "internal/safefile", "internal/selftest", "internal/stripe", "internal/sysrand", "internal/zero"},
 	"es/assess":                {},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/lrng-go/lrng/internal/chacha20"
+	"github.com/lrng-go/lrng/internal/secmem"
 	"github.com/lrng-go/lrng/internal/zero"
 )
 
@@ -56,12 +57,18 @@ const (
 // Clear wipes the state. Registers, and the stack slots in which the block
 // function keeps what does not fit in them, are out of its reach.
 type ChaCha20 struct {
-	state    chacha20.State
+	*chacha20Memory // in mem; nil without a state
+	mem             secmem.Value[chacha20Memory]
+
 	requests uint64 // since the last seed
 	seeded   bool
+}
 
-	// A block of key stream, half of it the next key's; zero between calls. It is
-	// not on the stack because the runtime moves stacks and leaves the old copy.
+// chacha20Memory is what is secret.
+type chacha20Memory struct {
+	state chacha20.State
+
+	// A block of key stream, half of it the next key's; zero between calls.
 	block [chacha20.BlockSize]byte
 }
 
@@ -89,7 +96,7 @@ func (*ChaCha20) Info() Info {
 // and returns an error without. In later calls an empty seed adds nothing, and
 // the requests since the last seed are counted on.
 func (c *ChaCha20) Seed(seed, additional []byte) error {
-	if err := ready(chacha20Name, c.seeded); err != nil {
+	if err := ready(chacha20Name, c.alive()); err != nil {
 		return err
 	}
 	return c.seed(seed, additional)
@@ -97,10 +104,15 @@ func (c *ChaCha20) Seed(seed, additional []byte) error {
 
 // seed is Seed without the self-test.
 func (c *ChaCha20) seed(seed, additional []byte) error {
-	if !c.seeded {
+	if !c.alive() {
 		if len(seed) == 0 {
 			return errors.New("drng: ChaCha20: empty seed")
 		}
+		m, err := c.mem.Renew()
+		if err != nil {
+			return fmt.Errorf("drng: ChaCha20: %w", err)
+		}
+		c.chacha20Memory = m
 		c.state.Reset(chacha20FirstBlock)
 		c.seeded = true
 	}
@@ -109,7 +121,24 @@ func (c *ChaCha20) seed(seed, additional []byte) error {
 	if len(seed) > 0 {
 		c.requests = 0
 	}
-	return nil
+	return c.kept()
+}
+
+// alive reports whether there is a state: see [vanished].
+func (c *ChaCha20) alive() bool {
+	if c.seeded && !c.mem.Intact() {
+		c.Clear()
+	}
+	return c.seeded
+}
+
+// kept returns the error of a call during which the state vanished, or nil.
+func (c *ChaCha20) kept() error {
+	if c.mem.Kept() {
+		return nil
+	}
+	c.Clear()
+	return vanished(chacha20Name)
 }
 
 // Generate absorbs additional, if there is any, and fills out. The errors are
@@ -137,6 +166,10 @@ func (c *ChaCha20) Generate(out, additional []byte) error {
 	}
 	c.update(c.block[used:])
 	zero.Bytes(c.block[:])
+	if err := c.kept(); err != nil {
+		clear(out)
+		return err
+	}
 	return nil
 }
 
@@ -146,7 +179,7 @@ func (c *ChaCha20) check(n int) error {
 		return err
 	}
 	switch {
-	case !c.seeded:
+	case !c.alive():
 		return fmt.Errorf("%w: ChaCha20", ErrNotSeeded)
 	case n > chacha20MaxRequest:
 		return fmt.Errorf("%w: ChaCha20: %d bytes, at most %d", ErrRequestTooLarge, n, chacha20MaxRequest)
@@ -199,11 +232,14 @@ func (c *ChaCha20) xorKey(p []byte) {
 
 // Clear wipes the state. The next Seed instantiates anew.
 func (c *ChaCha20) Clear() {
-	zero.Uint32s(c.state[:])
-	zero.Bytes(c.block[:])
+	c.mem.Free()
+	c.chacha20Memory = nil
 	c.requests = 0
 	c.seeded = false
 }
+
+// SecretMemory is for package lrng, which alone can use it.
+func (c *ChaCha20) SecretMemory() secmem.Holder { return &c.mem }
 
 // String returns the name of the type; nothing of the state is ever printed. It
 // and GoString have value receivers so that this holds for a ChaCha20 that is

@@ -3,8 +3,11 @@ package drng
 import (
 	"crypto/subtle"
 	"fmt"
+	"runtime"
 
+	"github.com/lrng-go/lrng/internal/aesctr"
 	"github.com/lrng-go/lrng/internal/fips"
+	"github.com/lrng-go/lrng/internal/secmem"
 	"github.com/lrng-go/lrng/internal/zero"
 )
 
@@ -81,22 +84,29 @@ type CTRConfig struct {
 // leaves expanded keys in garbage that cannot be wiped. On CPUs without AES
 // instructions the standard library uses tables, whose time depends on the data.
 type CTR struct {
-	info    Info
-	keySize int // keylen in bytes; 0 in a CTR that NewCTR has not made
-	noDF    bool
+	*ctrMemory                         // in mem; nil without a state
+	mem        secmem.Value[ctrMemory] // lasting: a schedule that turns to zeros is none
 
-	// The working state (Section 10.2.1.1). Key and V are zero while there is
-	// none, as Steps 4 and 5 of instantiation want them.
-	key           [ctrMaxKeySize]byte
-	v             [ctrBlockSize]byte
+	info          Info
+	keySize       int // keylen in bytes; 0 in a CTR that NewCTR has not made
+	noDF          bool
 	reseedCounter uint64 // zero if not instantiated
 	cipher        ctrCipher
+	df            ctrDF // unused without derivation function
+}
 
-	df ctrDF // unused without derivation function
+// ctrMemory is what is secret, but for the keys of the standard library.
+type ctrMemory struct {
+	// The working state (Section 10.2.1.1), and the expanded key. Key and V are zero
+	// while there is none, as Steps 4 and 5 of instantiation want them.
+	key      [ctrMaxKeySize]byte
+	v        [ctrBlockSize]byte
+	expanded aesctr.Key
 
-	// Provided_data and temp of Update; zero between calls. They are not on the
-	// stack because the runtime moves stacks and leaves the old copy.
+	// Provided_data and temp of Update; zero between calls.
 	provided, temp [ctrMaxSeedlen]byte
+
+	df ctrDFMemory
 }
 
 var _ DRNG = (*CTR)(nil)
@@ -119,6 +129,7 @@ func newCTR(config CTRConfig, standardLibrary bool) (*CTR, error) {
 		return nil, fmt.Errorf("drng: CTRConfig.KeyBits: %d, not 128, 192 or 256", bits)
 	}
 	c := &CTR{keySize: bits / 8, noDF: config.NoDF}
+	c.mem.Lasting = true
 	c.info = Info{
 		Name:             fmt.Sprintf("CTR_DRBG AES-%d", bits),
 		SecurityStrength: bits,
@@ -149,7 +160,7 @@ func (c *CTR) Info() Info { return c.info }
 // or additional of a length that the variant does not take is an error, and leaves
 // c as it was; nothing is ever cut off.
 func (c *CTR) Seed(seed, additional []byte) error {
-	if err := ready(c.info.Name, c.reseedCounter != 0); err != nil {
+	if err := ready(c.info.Name, c.alive()); err != nil {
 		return err
 	}
 	return c.seed(seed, additional)
@@ -157,10 +168,17 @@ func (c *CTR) Seed(seed, additional []byte) error {
 
 // seed is Seed without the self-test.
 func (c *CTR) seed(seed, additional []byte) error {
+	c.alive()
 	if err := c.checkSeed(uint64(len(seed)), uint64(len(additional))); err != nil {
 		return err
 	}
-	defer zero.Bytes(c.provided[:])
+	if c.reseedCounter == 0 {
+		m, err := c.mem.Renew()
+		if err != nil {
+			return fmt.Errorf("drng: %s: %w", c.info.Name, err)
+		}
+		c.use(m)
+	}
 
 	// CTR_DRBG_Instantiate_algorithm and CTR_DRBG_Reseed_algorithm, SP 800-90A
 	// Rev. 1, Sections 10.2.1.3 and 10.2.1.4. They differ in the Key and V they
@@ -176,12 +194,31 @@ func (c *CTR) seed(seed, additional []byte) error {
 	}
 	c.update()          // Step 6 (5).
 	c.reseedCounter = 1 // Step 7 (6).
+	zero.Bytes(c.provided[:])
+	runtime.KeepAlive(c)
 	return nil
+}
+
+// use has c work in m; nil is no memory.
+func (c *CTR) use(m *ctrMemory) {
+	c.ctrMemory, c.cipher.own, c.df.ctrDFMemory, c.df.derived.own = m, nil, nil, nil
+	if m != nil {
+		c.cipher.own, c.df.ctrDFMemory, c.df.derived.own = &m.expanded, &m.df, &m.df.expanded
+	}
+}
+
+// alive reports whether there is a state: see [vanished].
+func (c *CTR) alive() bool {
+	if c.reseedCounter != 0 && !c.mem.Intact() {
+		c.Clear()
+	}
+	return c.reseedCounter != 0
 }
 
 // Generate fills out with up to 65536 bytes. Out and additional may overlap.
 func (c *CTR) Generate(out, additional []byte) error {
 	// The checks of Section 9.3.1, and Step 1.
+	c.alive()
 	if err := c.checkGenerate(len(out), uint64(len(additional))); err != nil {
 		clear(out)
 		return err
@@ -191,7 +228,6 @@ func (c *CTR) Generate(out, additional []byte) error {
 
 	// Step 2. All of additional is read before out is written.
 	if len(additional) > 0 {
-		defer zero.Bytes(c.provided[:])
 		if c.noDF {
 			copy(c.provided[:], additional)
 		} else {
@@ -203,6 +239,8 @@ func (c *CTR) Generate(out, additional []byte) error {
 	c.cipher.stream(out, &c.v) // Steps 3 to 5.
 	c.update()                 // Step 6: with additional_input, or zeros.
 	c.reseedCounter++          // Step 7.
+	zero.Bytes(c.provided[:])
+	runtime.KeepAlive(c)
 	return nil
 }
 
@@ -225,9 +263,18 @@ func (c *CTR) update() {
 // Clear wipes the state. The next Seed instantiates anew.
 func (c *CTR) Clear() {
 	c.reseedCounter = 0
-	zero.Bytes(c.key[:])
-	zero.Bytes(c.v[:])
-	c.cipher.clear()
+	c.cipher.drop()
+	c.mem.Free()
+	c.use(nil)
+}
+
+// SecretMemory is for package lrng, which alone can use it. It is nil in FIPS mode: see
+// there.
+func (c *CTR) SecretMemory() secmem.Holder {
+	if c.cipher.std != nil {
+		return nil
+	}
+	return &c.mem
 }
 
 // String returns the name of the type; nothing of the state is ever printed. It

@@ -14,8 +14,8 @@ import (
 // function need. It hides which code does it: that of this module, or in FIPS mode
 // that of the standard library.
 type ctrCipher struct {
-	own aesctr.Key
-	std *ctrStd // nil outside of FIPS mode
+	own *aesctr.Key // memory of whoever has the cipher
+	std *ctrStd     // nil outside of FIPS mode
 }
 
 // A ctrStd is a ctrCipher made of the CTR and CBC modes of the standard library:
@@ -81,6 +81,11 @@ func (c *ctrCipher) iterate(dst []byte, x *[ctrBlockSize]byte) {
 // clear wipes the key. In FIPS mode it drops it: the memory is not ours.
 func (c *ctrCipher) clear() {
 	c.own.Clear()
+	c.drop()
+}
+
+// drop drops the key of the standard library.
+func (c *ctrCipher) drop() {
 	if c.std != nil {
 		c.std.block, c.std.stream = nil, nil
 	}

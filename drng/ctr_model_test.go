@@ -177,13 +177,15 @@ func (m *ctrModel) Clear() { m.key, m.v, m.reseedCounter = nil, nil, 0 }
 // same fails the test unless c is in the state of m.
 func (m *ctrModel) same(t *testing.T, c *CTR) {
 	t.Helper()
-	key, v := make([]byte, m.keylen), make([]byte, 16)
-	if m.reseedCounter != 0 {
-		key, v = m.key, m.v
+	if m.reseedCounter == 0 {
+		if c.ctrMemory != nil || c.reseedCounter != 0 {
+			t.Fatalf("there is a state, reseed_counter %d; want none", c.reseedCounter)
+		}
+		return
 	}
-	if !bytes.Equal(c.key[:m.keylen], key) || !bytes.Equal(c.v[:], v) || c.reseedCounter != m.reseedCounter {
+	if !bytes.Equal(c.key[:m.keylen], m.key) || !bytes.Equal(c.v[:], m.v) || c.reseedCounter != m.reseedCounter {
 		t.Fatalf("state is Key %x, V %x, reseed_counter %d\nwant     Key %x, V %x, reseed_counter %d",
-			c.key[:m.keylen], c.v, c.reseedCounter, key, v, m.reseedCounter)
+			c.key[:m.keylen], c.v, c.reseedCounter, m.key, m.v, m.reseedCounter)
 	}
 }
 

@@ -17,12 +17,17 @@ type ctrDF struct {
 	cipher ctrCipher
 	start  ctrChains
 
-	// What is at work; zero between calls.
-	derived ctrCipher // the key of Step 10
-	chains  ctrChains
-	temp    [aesctr.Chains * ctrBlockSize]byte
-	buf     [16 * ctrBlockSize]byte // S, as far as it has not gone into the chains
-	n       int                     // bytes in buf
+	derived      ctrCipher // with the key of Step 10
+	*ctrDFMemory           // secret memory of the mechanism; nil without a state
+}
+
+// ctrDFMemory is what is at work; zero between calls.
+type ctrDFMemory struct {
+	expanded aesctr.Key // of derived
+	chains   ctrChains
+	temp     [aesctr.Chains * ctrBlockSize]byte
+	buf      [16 * ctrBlockSize]byte // S, as far as it has not gone into the chains
+	n        int                     // bytes in buf
 }
 
 // ctrChains are the chaining values of BCC, one for each block of temp.
@@ -31,6 +36,7 @@ type ctrChains = [aesctr.Chains][ctrBlockSize]byte
 // init prepares d for AES with keys of keySize bytes.
 func (d *ctrDF) init(keySize int, standardLibrary bool) {
 	d.keySize = keySize
+	d.cipher.own = new(aesctr.Key)
 	d.cipher.init(standardLibrary)
 	d.derived.init(standardLibrary)
 
@@ -46,7 +52,7 @@ func (d *ctrDF) init(keySize int, standardLibrary bool) {
 	for i := range d.start {
 		binary.BigEndian.PutUint32(d.start[i][:], uint32(i))
 	}
-	d.cipher.bcc(&d.start, d.buf[:ctrBlockSize])
+	d.cipher.bcc(&d.start, make([]byte, ctrBlockSize))
 }
 
 // derive sets out to the requested bits for the input string a ‖ b. Out has

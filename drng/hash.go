@@ -12,6 +12,7 @@ import (
 	"hash"
 	"math/bits"
 
+	"github.com/lrng-go/lrng/internal/secmem"
 	"github.com/lrng-go/lrng/internal/zero"
 )
 
@@ -50,7 +51,7 @@ const (
 // string and additional inputs are up to 2³² bytes long.
 //
 // A Hash is not safe for concurrent use and must not be copied. It does not
-// allocate after NewHash.
+// allocate after its first Seed.
 //
 // # Secrets
 //
@@ -70,18 +71,24 @@ const (
 // SHA-384, SHA-512/256 and SHA3-384 in a DRBG: take SHA-256 or SHA-512 where that
 // matters.
 type Hash struct {
-	digest hashDigest
-	info   Info
+	*hashMemory // in mem; nil without a state
+	mem         secmem.Value[hashMemory]
 
-	// The working state (Section 10.1.1.1). V and C are v[1:n] and c[1:n], with n
-	// = 1 + seedlen/8, which is a multiple of 8. The byte in front of V is for
-	// the octet that is hashed together with it; outside of such a hash it is
-	// zero, as the one in front of C.
-	v, c          [hashMaxSeedlen + 1]byte
-	n             int
+	digest        hashDigest
+	info          Info
+	n             int    // 1 + seedlen/8, a multiple of 8
 	reseedCounter uint64 // zero if not instantiated
+}
 
-	t [hashMaxSeedlen + 1]byte // data of Hashgen, temp of Hash_df; zero between calls
+// hashMemory is what is secret, but for the digest.
+type hashMemory struct {
+	// The working state (Section 10.1.1.1). V and C are v[1:n] and c[1:n]. The byte in
+	// front of V is for the octet that is hashed together with it; outside of such a
+	// hash it is zero, as the one in front of C.
+	v, c [hashMaxSeedlen + 1]byte
+
+	t       [hashMaxSeedlen + 1]byte // data of Hashgen, temp of Hash_df; zero between calls
+	scratch hashScratch
 }
 
 var _ DRNG = (*Hash)(nil)
@@ -119,7 +126,7 @@ func (h *Hash) Info() Info { return h.info }
 // times. Additional is the personalization string or the additional input.
 // Too short or too long a seed or additional is an error, and leaves h as it was.
 func (h *Hash) Seed(seed, additional []byte) error {
-	if err := ready(h.info.Name, h.reseedCounter != 0); err != nil {
+	if err := ready(h.info.Name, h.alive()); err != nil {
 		return err
 	}
 	return h.seed(seed, additional)
@@ -127,8 +134,15 @@ func (h *Hash) Seed(seed, additional []byte) error {
 
 // seed is Seed without the self-test.
 func (h *Hash) seed(seed, additional []byte) error {
-	if err := hashCheckSeed(h.info.Name, uint64(len(seed)), uint64(len(additional)), h.reseedCounter != 0); err != nil {
+	if err := hashCheckSeed(h.info.Name, uint64(len(seed)), uint64(len(additional)), h.alive()); err != nil {
 		return err
+	}
+	if h.reseedCounter == 0 {
+		m, err := h.mem.Renew()
+		if err != nil {
+			return fmt.Errorf("drng: %s: %w", h.info.Name, err)
+		}
+		h.hashMemory, h.digest.hashScratch = m, &m.scratch
 	}
 
 	// Hash_DRBG_Instantiate_algorithm, Section 10.1.1.2, and
@@ -146,12 +160,30 @@ func (h *Hash) seed(seed, additional []byte) error {
 	h.reseedCounter = 1 // Step 5.
 	zero.Bytes(h.t[:])
 	h.digest.wipe()
-	return nil
+	return h.kept()
+}
+
+// alive reports whether there is a state: see [vanished].
+func (h *Hash) alive() bool {
+	if h.reseedCounter != 0 && !h.mem.Intact() {
+		h.Clear()
+	}
+	return h.reseedCounter != 0
+}
+
+// kept returns the error of a call during which the state vanished, or nil.
+func (h *Hash) kept() error {
+	if h.mem.Kept() {
+		return nil
+	}
+	h.Clear()
+	return vanished(h.info.Name)
 }
 
 // Generate fills out with up to 65536 bytes. Out and additional may overlap. The
 // errors are those of [DRNG], and one for an additional of more than 2³² bytes.
 func (h *Hash) Generate(out, additional []byte) error {
+	h.alive()
 	if err := hashCheckGenerate(h.info.Name, len(out), uint64(len(additional)), hashMaxLength, h.reseedCounter); err != nil {
 		clear(out)
 		return err
@@ -187,6 +219,10 @@ func (h *Hash) Generate(out, additional []byte) error {
 
 	zero.Bytes(h.t[:])
 	h.digest.wipe() // It held the old V, from which the output follows.
+	if err := h.kept(); err != nil {
+		clear(out)
+		return err
+	}
 	return nil
 }
 
@@ -226,11 +262,13 @@ func (h *Hash) df(head, seed, additional []byte) {
 // Clear wipes the state. The next Seed instantiates anew.
 func (h *Hash) Clear() {
 	h.reseedCounter = 0
-	zero.Bytes(h.v[:])
-	zero.Bytes(h.c[:])
-	zero.Bytes(h.t[:])
+	h.mem.Free()
+	h.hashMemory, h.digest.hashScratch = nil, nil
 	h.digest.wipe()
 }
+
+// SecretMemory is for package lrng, which alone can use it.
+func (h *Hash) SecretMemory() secmem.Holder { return &h.mem }
 
 // String returns the name of the type; nothing of the state is ever printed. It
 // and GoString have value receivers so that this holds for a Hash that is printed
@@ -338,6 +376,11 @@ type hashDigest struct {
 	size, block int // in bytes
 	initial     hashState
 
+	*hashScratch // secret memory of the mechanism; nil without a state
+}
+
+// A hashScratch is what goes into and comes out of a digest; zero between calls.
+type hashScratch struct {
 	out   [512 / 8]byte
 	chunk [256]byte
 }
@@ -417,6 +460,8 @@ func (d *hashDigest) restore(s *hashState) {
 // block of SHA-2 in place; restoring the initial state overwrites that too.
 func (d *hashDigest) wipe() {
 	d.restore(&d.initial)
-	zero.Bytes(d.out[:])
-	zero.Bytes(d.chunk[:])
+	if d.hashScratch != nil {
+		zero.Bytes(d.out[:])
+		zero.Bytes(d.chunk[:])
+	}
 }

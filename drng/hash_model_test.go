@@ -93,11 +93,20 @@ func hashCounter(d DRNG) *uint64 {
 func hashStateOf(d DRNG) [3][]byte {
 	switch d := d.(type) {
 	case *Hash:
+		if d.hashMemory == nil {
+			return [3][]byte{}
+		}
 		return [3][]byte{d.v[1:d.n], nil, d.c[1:d.n]}
 	case *HMAC:
+		if d.hmacMemory == nil {
+			return [3][]byte{}
+		}
 		n := d.digest.size
 		return [3][]byte{d.v[:n], d.key[:n], nil}
 	case *XDRBG:
+		if d.xdrbgMemory == nil {
+			return [3][]byte{}
+		}
 		return [3][]byte{d.v[:], nil, nil}
 	}
 	panic("not a mechanism of this file")

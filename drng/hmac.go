@@ -3,7 +3,10 @@ package drng
 import (
 	"crypto"
 	"encoding/binary"
+	"fmt"
+	"runtime"
 
+	"github.com/lrng-go/lrng/internal/secmem"
 	"github.com/lrng-go/lrng/internal/zero"
 )
 
@@ -17,7 +20,7 @@ import (
 // input of more than 256 bytes Generate computes its output twice.
 //
 // An HMAC is not safe for concurrent use and must not be copied. It does not
-// allocate after NewHMAC.
+// allocate after its first Seed.
 //
 // # Secrets
 //
@@ -32,32 +35,40 @@ import (
 // because crypto/hmac keeps copies of keys that cannot be wiped. What [Hash] says
 // of SHA-3 and of truncated hash functions holds here as well.
 type HMAC struct {
-	digest hashDigest
-	info   Info
+	*hmacMemory                          // in mem; nil without a state
+	mem         secmem.Value[hmacMemory] // lasting: zeros are no state of a hash function
 
-	// The working state (Section 10.1.2.1), each of the length of a hash value.
-	key, v        [512 / 8]byte
+	digest        hashDigest
+	info          Info
 	reseedCounter uint64 // zero if not instantiated
+}
+
+// hmacMemory is what is secret, but for the digest.
+type hmacMemory struct {
+	// The working state (Section 10.1.2.1), each of the length of a hash value.
+	key, v [512 / 8]byte
 
 	// The hash function after its first block in HMAC(Key, ·), which is K0 ⊕ ipad
 	// or K0 ⊕ opad (FIPS 198-1, Section 4).
 	inner, outer hashState
 
-	kept [hmacMaxKept]byte // the additional input, or states; zero between calls
+	copied  [hmacMaxCopied]byte // the additional input, or states; zero between calls
+	scratch hashScratch
 }
 
 var _ DRNG = (*HMAC)(nil)
 
-// hmacMaxKept is the length, in bytes, up to which Generate keeps a copy of
+// hmacMaxCopied is the length, in bytes, up to which Generate keeps a copy of
 // its additional input. It is needed before and after out is written, and out
 // may be the same memory.
-const hmacMaxKept = 256
+const hmacMaxCopied = 256
 
 // NewHMAC returns an HMAC_DRBG on h, which is SHA-256, SHA-384, SHA-512,
 // SHA-512/256, SHA3-256, SHA3-384 or SHA3-512. For other hash functions it
 // returns an error. The program need not import the package of h.
 func NewHMAC(h crypto.Hash) (*HMAC, error) {
 	d := new(HMAC)
+	d.mem.Lasting = true
 	if err := d.digest.init(h); err != nil {
 		return nil, err
 	}
@@ -73,7 +84,7 @@ func (h *HMAC) Info() Info { return h.info }
 // times. Additional is the personalization string or the additional input.
 // Too short or too long a seed or additional is an error, and leaves h as it was.
 func (h *HMAC) Seed(seed, additional []byte) error {
-	if err := ready(h.info.Name, h.reseedCounter != 0); err != nil {
+	if err := ready(h.info.Name, h.alive()); err != nil {
 		return err
 	}
 	return h.seed(seed, additional)
@@ -81,7 +92,7 @@ func (h *HMAC) Seed(seed, additional []byte) error {
 
 // seed is Seed without the self-test.
 func (h *HMAC) seed(seed, additional []byte) error {
-	if err := hashCheckSeed(h.info.Name, uint64(len(seed)), uint64(len(additional)), h.reseedCounter != 0); err != nil {
+	if err := hashCheckSeed(h.info.Name, uint64(len(seed)), uint64(len(additional)), h.alive()); err != nil {
 		return err
 	}
 
@@ -89,6 +100,11 @@ func (h *HMAC) seed(seed, additional []byte) error {
 	// HMAC_DRBG_Reseed_algorithm, Section 10.1.2.4, which has no Steps 2 and 3.
 	// Step 1 is in update.
 	if h.reseedCounter == 0 {
+		m, err := h.mem.Renew()
+		if err != nil {
+			return fmt.Errorf("drng: %s: %w", h.info.Name, err)
+		}
+		h.hmacMemory, h.digest.hashScratch = m, &m.scratch
 		clear(h.key[:]) // Step 2.
 		h.setKey()
 		for i := range h.digest.size { // Step 3.
@@ -98,12 +114,22 @@ func (h *HMAC) seed(seed, additional []byte) error {
 	h.update(seed, additional) // Step 4 (reseed: Step 2).
 	h.reseedCounter = 1        // Step 5 (reseed: Step 3).
 	h.digest.wipe()
+	runtime.KeepAlive(h)
 	return nil
+}
+
+// alive reports whether there is a state: see [vanished].
+func (h *HMAC) alive() bool {
+	if h.reseedCounter != 0 && !h.mem.Intact() {
+		h.Clear()
+	}
+	return h.reseedCounter != 0
 }
 
 // Generate fills out with up to 65536 bytes. Out and additional may overlap. The
 // errors are those of [DRNG], and one for an additional of more than 2³² bytes.
 func (h *HMAC) Generate(out, additional []byte) error {
+	h.alive()
 	if err := hashCheckGenerate(h.info.Name, len(out), uint64(len(additional)), hashMaxLength, h.reseedCounter); err != nil {
 		clear(out)
 		return err
@@ -116,11 +142,11 @@ func (h *HMAC) Generate(out, additional []byte) error {
 		h.update(additional, nil)
 	}
 
-	if len(additional) <= len(h.kept) {
-		kept := h.kept[:copy(h.kept[:], additional)]
-		h.output(out)       // Steps 3, 4 and 5.
-		h.update(kept, nil) // Step 6.
-		zero.Bytes(kept)
+	if len(additional) <= len(h.copied) {
+		copied := h.copied[:copy(h.copied[:], additional)]
+		h.output(out)         // Steps 3, 4 and 5.
+		h.update(copied, nil) // Step 6.
+		zero.Bytes(copied)
 	} else {
 		h.outputLast(out, additional)
 	}
@@ -129,6 +155,7 @@ func (h *HMAC) Generate(out, additional []byte) error {
 	h.reseedCounter++
 
 	h.digest.wipe() // It held V, the last block of the output.
+	runtime.KeepAlive(h)
 	return nil
 }
 
@@ -145,8 +172,8 @@ func (h *HMAC) output(out []byte) {
 // output, and then computes the output from the state it started with.
 func (h *HMAC) outputLast(out, additional []byte) {
 	// The memory of the additional input, which is too long for it.
-	key, v := h.kept[0:64], h.kept[64:128]
-	newKey, newV := h.kept[128:192], h.kept[192:256]
+	key, v := h.copied[0:64], h.copied[64:128]
+	newKey, newV := h.copied[128:192], h.copied[192:256]
 
 	copy(key, h.key[:])
 	copy(v, h.v[:])
@@ -165,7 +192,7 @@ func (h *HMAC) outputLast(out, additional []byte) {
 	copy(h.key[:], newKey)
 	copy(h.v[:], newV)
 	h.setKey()
-	zero.Bytes(h.kept[:])
+	zero.Bytes(h.copied[:])
 }
 
 // update is HMAC_DRBG_Update, Section 10.1.2.2, with provided_data = a ‖ b.
@@ -233,13 +260,13 @@ func hmacPad(block []byte, pad byte) {
 // Clear wipes the state. The next Seed instantiates anew.
 func (h *HMAC) Clear() {
 	h.reseedCounter = 0
-	zero.Bytes(h.key[:])
-	zero.Bytes(h.v[:])
-	zero.Bytes(h.inner[:])
-	zero.Bytes(h.outer[:])
-	zero.Bytes(h.kept[:])
+	h.mem.Free()
+	h.hmacMemory, h.digest.hashScratch = nil, nil
 	h.digest.wipe()
 }
+
+// SecretMemory is for package lrng, which alone can use it.
+func (h *HMAC) SecretMemory() secmem.Holder { return &h.mem }
 
 // String returns the name of the type; nothing of the state is ever printed. It
 // and GoString have value receivers so that this holds for an HMAC that is printed

@@ -42,6 +42,14 @@ func failure(name string) error {
 	return fmt.Errorf("drng: %s: %w", name, selftest.Failed())
 }
 
+// vanished returns the error of a call during which the state of the named mechanism
+// vanished: the kernel dropped the memory. States that vanished between two calls, also
+// since this is a child process, which has none of its parent's, are found by the method
+// alive of the mechanisms.
+func vanished(name string) error {
+	return fmt.Errorf("%w: %s: the memory of the state was dropped", ErrNotSeeded, name)
+}
+
 // A testable is a mechanism that can be seeded without a self-test before it.
 type testable interface {
 	DRNG

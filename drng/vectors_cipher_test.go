@@ -32,8 +32,7 @@ func startVector(d DRNG, c *vectors.Case) error {
 		return fmt.Errorf("%T has no counter", d)
 	case ok && (c.Counter != chacha20FirstBlock || c.Steps[0].Op != vectors.Instantiate):
 		// As seeded with nothing: a key of zeros.
-		x.state.Reset(c.Counter)
-		x.seeded = true
+		x.setState(c.Counter)
 	}
 	return nil
 }

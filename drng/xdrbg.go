@@ -3,7 +3,9 @@ package drng
 import (
 	"crypto/sha3"
 	"errors"
+	"fmt"
 
+	"github.com/lrng-go/lrng/internal/secmem"
 	"github.com/lrng-go/lrng/internal/zero"
 )
 
@@ -21,17 +23,25 @@ import (
 // caller, and the published known answers have seeds of 9 bytes. Additional,
 // called α in the proposal, is at most 84 bytes.
 //
-// An XDRBG is not safe for concurrent use. It does not allocate after NewXDRBG.
+// An XDRBG is not safe for concurrent use. It does not allocate after its
+// first Seed.
 //
 // # Secrets
 //
 // Clear wipes the state. Between calls the sponge of the standard library that
 // the instance owns is empty.
 type XDRBG struct {
+	*xdrbgMemory // in mem; nil without a state
+	mem          secmem.Value[xdrbgMemory]
+
 	shake         sha3.SHAKE
-	v             [xdrbgStateSize]byte
-	alpha         [xdrbgMaxAlpha + 1]byte // α ‖ its encoding; zero between calls
-	reseedCounter uint64                  // 1 + requests since the last seed; zero if not instantiated
+	reseedCounter uint64 // 1 + requests since the last seed; zero if not instantiated
+}
+
+// xdrbgMemory is what is secret, but for the sponge.
+type xdrbgMemory struct {
+	v     [xdrbgStateSize]byte
+	alpha [xdrbgMaxAlpha + 1]byte // α ‖ its encoding; zero between calls
 }
 
 var _ DRNG = (*XDRBG)(nil)
@@ -81,7 +91,7 @@ func (*XDRBG) Info() Info {
 // times. Additional is α. An empty seed and an α of more than 84 bytes are
 // errors, and leave x as it was.
 func (x *XDRBG) Seed(seed, additional []byte) error {
-	if err := ready(xdrbgName, x.reseedCounter != 0); err != nil {
+	if err := ready(xdrbgName, x.alive()); err != nil {
 		return err
 	}
 	return x.seed(seed, additional)
@@ -95,9 +105,17 @@ func (x *XDRBG) seed(seed, additional []byte) error {
 	if err := hashCheckAdditional(xdrbgName, uint64(len(additional)), xdrbgMaxAlpha); err != nil {
 		return err
 	}
+	instantiate := !x.alive()
+	if instantiate {
+		m, err := x.mem.Renew()
+		if err != nil {
+			return fmt.Errorf("drng: %s: %w", xdrbgName, err)
+		}
+		x.xdrbgMemory = m
+	}
 
 	x.shake.Reset()
-	if x.reseedCounter == 0 {
+	if instantiate {
 		// INSTANTIATE: V = XOF(seed ‖ encode(α, 0), |V|).
 		x.shake.Write(seed)
 		x.shake.Write(x.encode(additional, xdrbgInstantiate))
@@ -110,16 +128,35 @@ func (x *XDRBG) seed(seed, additional []byte) error {
 	x.shake.Read(x.v[:])
 	x.reseedCounter = 1
 	x.forget()
-	return nil
+	return x.kept()
+}
+
+// alive reports whether there is a state: see [vanished].
+func (x *XDRBG) alive() bool {
+	if x.reseedCounter != 0 && !x.mem.Intact() {
+		x.Clear()
+	}
+	return x.reseedCounter != 0
+}
+
+// kept returns the error of a call during which the state vanished, or nil.
+func (x *XDRBG) kept() error {
+	if x.mem.Kept() {
+		return nil
+	}
+	x.Clear()
+	return vanished(xdrbgName)
 }
 
 // Generate fills out with up to 65536 bytes. Out and additional may overlap. The
 // errors are those of [DRNG], and one for an additional of more than 84 bytes.
 func (x *XDRBG) Generate(out, additional []byte) error {
+	x.alive()
 	if err := hashCheckGenerate(xdrbgName, len(out), uint64(len(additional)), xdrbgMaxAlpha, x.reseedCounter); err != nil {
 		clear(out)
 		return err
 	}
+	all := out
 
 	// GENERATE: V ‖ output = XOF(V ‖ encode(α, 2), |V| + length), for each piece
 	// of at most maxout, and once for an empty request.
@@ -138,6 +175,10 @@ func (x *XDRBG) Generate(out, additional []byte) error {
 	}
 	x.reseedCounter++
 	x.forget()
+	if err := x.kept(); err != nil {
+		clear(all)
+		return err
+	}
 	return nil
 }
 
@@ -157,9 +198,13 @@ func (x *XDRBG) forget() {
 // Clear wipes the state. The next Seed instantiates anew.
 func (x *XDRBG) Clear() {
 	x.reseedCounter = 0
-	zero.Bytes(x.v[:])
-	x.forget()
+	x.mem.Free()
+	x.xdrbgMemory = nil
+	x.shake.Reset()
 }
+
+// SecretMemory is for package lrng, which alone can use it.
+func (x *XDRBG) SecretMemory() secmem.Holder { return &x.mem }
 
 // String returns the name of the type; nothing of the state is ever printed. It
 // and GoString have value receivers so that this holds for an XDRBG that is

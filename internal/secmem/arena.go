@@ -11,6 +11,7 @@ type arena struct {
 	base   unsafe.Pointer
 	size   int    // bytes
 	used   []bool // by line
+	free   int    // lines that are not
 	blocks int
 	large  bool // made for one large block
 
@@ -37,10 +38,11 @@ func newArena(g Grade, lines int) (*arena, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &arena{grade: g, base: base, size: size, used: make([]bool, size/Line), large: lines*Line > ArenaSize}
+	a := &arena{grade: g, base: base, size: size, used: make([]bool, size/Line), free: size / Line, large: lines*Line > ArenaSize}
 	if g == Droppable {
 		for end := page; end <= size; end += page {
 			a.used[end/Line-1] = true
+			a.free--
 			c := (*atomic.Uint64)(unsafe.Add(base, end-8))
 			c.Store(canary)
 			a.canaries = append(a.canaries, c)
@@ -51,6 +53,9 @@ func newArena(g Grade, lines int) (*arena, error) {
 
 // find returns the first of so many lines in a row that are free, or -1.
 func (a *arena) find(lines int) int {
+	if a.free < lines {
+		return -1
+	}
 	if a.canaries != nil && !a.kept(a.slice(0, len(a.used))) {
 		return -1 // what was dropped stays away until all blocks are back
 	}
@@ -71,14 +76,17 @@ func (a *arena) take(at, lines int) {
 	for i := range lines {
 		a.used[at+i] = true
 	}
+	a.free -= lines
 	a.blocks++
 }
 
 func (a *arena) giveBack(b []byte) {
 	at := int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))-uintptr(a.base)) / Line
-	for i := range (len(b) + Line - 1) / Line {
+	lines := (len(b) + Line - 1) / Line
+	for i := range lines {
 		a.used[at+i] = false
 	}
+	a.free += lines
 	a.blocks--
 	if a.blocks == 0 {
 		for _, c := range a.canaries {

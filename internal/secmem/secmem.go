@@ -41,6 +41,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -93,22 +94,41 @@ const (
 )
 
 // A Block is a piece of memory for secrets. Its methods are safe for concurrent use; its
-// bytes are the business of its owner.
+// bytes are the business of its owner. They last until Free, or until the Block is garbage:
+// who works on them keeps the Block alive until then.
 type Block struct {
+	lease
+	freed   atomic.Bool
+	cleanup runtime.Cleanup
+}
+
+// A lease is what a block has of an arena, or of the heap.
+type lease struct {
 	bytes []byte
-	arena *arena
+	arena *arena // nil: the heap
 	home  *memory
-	freed atomic.Bool
 }
 
 // Alloc returns a block of so many bytes, all zero and aligned to Line, of the best grade
 // that there is. If that is less than least, the error says what stands against it. Size
 // is at least 1.
-func Alloc(size int, least Grade) (*Block, error) {
+func Alloc(size int, least Grade) (*Block, error) { return alloc(size, least, false) }
+
+// AllocLasting is Alloc for what must not turn to zeros in the middle of its use: the
+// memory is not Droppable.
+func AllocLasting(size int, least Grade) (*Block, error) { return alloc(size, least, true) }
+
+func alloc(size int, least Grade, lasting bool) (*Block, error) {
 	if size < 1 {
 		return nil, fmt.Errorf("secmem: a block of %d bytes", size)
 	}
-	return home().alloc(size, least)
+	l, err := home().alloc(size, least, lasting)
+	if err != nil {
+		return nil, err
+	}
+	b := &Block{lease: l}
+	b.cleanup = runtime.AddCleanup(b, lease.end, l)
+	return b, nil
 }
 
 // Bytes returns the memory, or nil if the block is not intact. The slice must not be used
@@ -122,9 +142,18 @@ func (b *Block) Bytes() []byte {
 
 // Intact reports whether the block still is what its owner made of it. It is not after
 // Free, in a child process, or if the kernel dropped it; then it must not be touched.
-// For memory that may be dropped the owner asks before and after each use.
+// For memory that may be dropped the owner asks before each use, and [Block.Kept] after.
 func (b *Block) Intact() bool {
-	return b.home.intact() && (b.arena == nil || b.arena.canaries == nil || b.arena.kept(b.bytes)) && !b.freed.Load()
+	return b.home.intact() && b.Kept() && !b.freed.Load()
+}
+
+// Kept reports whether the kernel has dropped nothing of a block that was intact, at less
+// expense than Intact. What was computed from one that was not kept is worthless. The
+// block is alive until Kept returns.
+func (b *Block) Kept() bool {
+	kept := b.arena == nil || b.arena.canaries == nil || b.arena.kept(b.bytes)
+	runtime.KeepAlive(b)
+	return kept
 }
 
 // Grade returns the grade of the block.
@@ -140,12 +169,17 @@ func (b *Block) Free() {
 	if b.freed.Swap(true) {
 		return
 	}
-	if !b.home.intact() {
-		return // that of the parent, which this process does not have
-	}
-	zero.Bytes(b.bytes)
-	if b.arena != nil {
-		b.home.giveBack(b)
+	b.cleanup.Stop()
+	b.end()
+}
+
+// end wipes the memory and gives it back.
+func (l lease) end() {
+	if l.arena == nil {
+		zero.Bytes(l.bytes) // also what a child process has of its parent
+	} else if l.home.intact() { // else it is the parent's, which this process does not have
+		zero.Bytes(l.bytes)
+		l.home.giveBack(l)
 	}
 }
 
@@ -200,14 +234,15 @@ func (m *memory) intact() bool {
 	return sameProcess(m.pid)
 }
 
-func (m *memory) alloc(size int, least Grade) (*Block, error) {
+func (m *memory) alloc(size int, least Grade, lasting bool) (lease, error) {
 	lines := (size + Line - 1) / Line
+	lasting = lasting || lines*Line > pageSize()-Line // no place between two canaries
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var best *arena
 	at := -1
 	for _, a := range m.arenas {
-		if a.grade < least || best != nil && best.grade >= a.grade {
+		if a.grade < least || lasting && a.grade == Droppable || best != nil && best.grade >= a.grade {
 			continue
 		}
 		if i := a.find(lines); i >= 0 {
@@ -216,8 +251,9 @@ func (m *memory) alloc(size int, least Grade) (*Block, error) {
 	}
 	// An arena of a better grade may be had, unless it was refused before. A limit on
 	// locked memory may have been raised since, but who did not ask for it can wait.
-	if best == nil || best.grade < Locked && m.mayLock(lines*Line, least) && m.refusals[Locked] == nil {
-		if a := m.grow(lines, least); a != nil && (best == nil || a.grade > best.grade) {
+	if best == nil || best.grade < Locked && m.mayLock(lines*Line, least) && m.refusals[Locked] == nil ||
+		best.grade < Droppable && !lasting && m.refusals[Droppable] == nil {
+		if a := m.grow(lines, least, lasting); a != nil && (best == nil || a.grade > best.grade) {
 			best, at = a, a.find(lines)
 		} else if a != nil {
 			m.drop(a)
@@ -225,12 +261,12 @@ func (m *memory) alloc(size int, least Grade) (*Block, error) {
 	}
 	if best == nil {
 		if least > Heap {
-			return nil, fmt.Errorf("secmem: no %v memory for %d bytes: %w", least, size, m.why(least))
+			return lease{}, fmt.Errorf("secmem: no %v memory for %d bytes: %w", least, size, m.why(least))
 		}
-		return &Block{bytes: aligned(lines * Line)[:size:size], home: m}, nil
+		return lease{bytes: aligned(lines * Line)[:size:size], home: m}, nil
 	}
 	best.take(at, lines)
-	return &Block{bytes: best.slice(at, lines)[:size:size], arena: best, home: m}, nil
+	return lease{bytes: best.slice(at, lines)[:size:size], arena: best, home: m}, nil
 }
 
 // mayLock reports whether so many more bytes may be locked.
@@ -240,9 +276,9 @@ func (m *memory) mayLock(size int, least Grade) bool {
 
 // grow maps an arena for a block of so many lines, of the best grade that is not below
 // least. It returns nil if there is none.
-func (m *memory) grow(lines int, least Grade) *arena {
+func (m *memory) grow(lines int, least Grade, lasting bool) *arena {
 	for g := grades - 1; g >= max(least, Private); g-- {
-		if g >= Locked && !m.mayLock(lines*Line, least) {
+		if g >= Locked && !m.mayLock(lines*Line, least) || g == Droppable && lasting {
 			continue
 		}
 		a, err := newArena(g, lines)
@@ -275,11 +311,11 @@ func (m *memory) why(least Grade) error {
 
 // giveBack takes the lines of a block back. An arena that is empty is unmapped, unless it
 // is the only one of its grade: the next generator will want it.
-func (m *memory) giveBack(b *Block) {
+func (m *memory) giveBack(l lease) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	a := b.arena
-	a.giveBack(b.bytes)
+	a := l.arena
+	a.giveBack(l.bytes)
 	if a.blocks > 0 {
 		return
 	}

@@ -155,11 +155,11 @@ func TestDropped(t *testing.T) {
 	page := pageSize()
 	var blocks []*Block
 	for range 3 * page / Line { // some on the second page
-		b, err := m.alloc(Line, Heap)
+		l, err := m.alloc(Line, Heap, false)
 		if err != nil {
 			t.Fatal(err)
 		}
-		blocks = append(blocks, b)
+		blocks = append(blocks, &Block{lease: l})
 	}
 	if err := unix.Madvise(bytesAt(a.base, page), unix.MADV_DONTNEED); err != nil {
 		t.Fatal(err)
@@ -215,7 +215,7 @@ func forkChild() error {
 		copy(b.Bytes(), "parent")
 		blocks = append(blocks, b)
 	}
-	heap := &Block{bytes: []byte("parent"), home: home()}
+	heap := &Block{lease: lease{bytes: []byte("parent"), home: home()}}
 	blocks = append(blocks, heap)
 
 	flags, stack := uintptr(unix.SIGCHLD), uintptr(0)

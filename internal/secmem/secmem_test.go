@@ -9,7 +9,7 @@ import (
 	"unsafe"
 )
 
-func alloc(t testing.TB, size int, least Grade) *Block {
+func newBlock(t testing.TB, size int, least Grade) *Block {
 	t.Helper()
 	b, err := Alloc(size, least)
 	if err != nil {
@@ -22,7 +22,7 @@ func alloc(t testing.TB, size int, least Grade) *Block {
 func TestBlocks(t *testing.T) {
 	var blocks []*Block
 	for _, size := range []int{1, 63, 64, 65, 200, 4096, 5000, 16 << 10, 16<<10 + 1, 100_000} {
-		b := alloc(t, size, Heap)
+		b := newBlock(t, size, Heap)
 		p := b.Bytes()
 		if len(p) != size || cap(p) != size {
 			t.Fatalf("%d bytes: length %d, capacity %d", size, len(p), cap(p))
@@ -52,7 +52,7 @@ func TestBlocks(t *testing.T) {
 		}
 		_ = p
 	}
-	if b := alloc(t, 64, Heap); !bytes.Equal(b.Bytes(), make([]byte, 64)) {
+	if b := newBlock(t, 64, Heap); !bytes.Equal(b.Bytes(), make([]byte, 64)) {
 		t.Error("what was freed was not wiped")
 	}
 }
@@ -70,7 +70,7 @@ func TestAt(t *testing.T) {
 		key   [4]uint64
 		count uint64
 	}
-	b := alloc(t, int(unsafe.Sizeof(state{})), Heap)
+	b := newBlock(t, int(unsafe.Sizeof(state{})), Heap)
 	s := At[state](b)
 	s.key[3], s.count = 7, 8
 	if p := At[state](b); p != s || p.count != 8 {
@@ -85,7 +85,7 @@ func TestAt(t *testing.T) {
 func TestLockLimit(t *testing.T) {
 	var blocks []*Block
 	for range 40 {
-		blocks = append(blocks, alloc(t, 1024, Heap))
+		blocks = append(blocks, newBlock(t, 1024, Heap))
 	}
 	if r := State(); r.Locked > LockLimit {
 		t.Errorf("%d bytes are locked", r.Locked)
@@ -116,7 +116,7 @@ func TestCycles(t *testing.T) {
 		}
 		b.Free()
 	}
-	alloc(t, 1, Heap).Free()
+	newBlock(t, 1, Heap).Free()
 	after := State()
 	total := func(r Report) (n int) {
 		for _, bytes := range r.Arenas {
@@ -158,7 +158,7 @@ func TestConcurrent(t *testing.T) {
 }
 
 func TestStrings(t *testing.T) {
-	b := alloc(t, 32, Heap)
+	b := newBlock(t, 32, Heap)
 	copy(b.Bytes(), "very secret")
 	for _, s := range []string{fmt.Sprint(b), fmt.Sprintf("%v %+v %#v", b, b, b)} {
 		if strings.Contains(s, "secret") || !strings.Contains(s, "secmem.Block") {
@@ -173,7 +173,7 @@ func TestStrings(t *testing.T) {
 }
 
 func BenchmarkIntact(b *testing.B) {
-	m := alloc(b, 64, Heap)
+	m := newBlock(b, 64, Heap)
 	for b.Loop() {
 		if !m.Intact() {
 			b.Fatal("lost")
@@ -182,7 +182,7 @@ func BenchmarkIntact(b *testing.B) {
 }
 
 func BenchmarkAlloc(b *testing.B) {
-	keep := alloc(b, 64, Heap)
+	keep := newBlock(b, 64, Heap)
 	defer keep.Free()
 	for b.Loop() {
 		m, err := Alloc(256, Heap)
