@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"runtime/debug"
 	"sync"
 	"time"
 
 	"github.com/lrng-go/lrng/conditioner"
 	"github.com/lrng-go/lrng/es"
+	"github.com/lrng-go/lrng/internal/secmem"
 	"github.com/lrng-go/lrng/internal/zero"
 	"github.com/lrng-go/lrng/seeding"
 )
@@ -31,9 +33,11 @@ type source struct {
 	info     es.Info // as it was in New; MaxEntropy is 0 if FIPS mode does not credit it
 	declared int     // MaxEntropy as the source has it, bits
 
-	// block is where the call under way writes. While busy is set it belongs to
-	// that call, else to the holder of the pool lock.
-	block [maxRequestBits / 8]byte
+	// block is where the call under way writes, maxRequestBits/8 bytes. While busy is
+	// set it belongs to that call, else to the holder of the pool lock. It is in memory,
+	// unless that is nil: see allocate.
+	block  []byte
+	memory *secmem.Block
 
 	mu     sync.Mutex // guards the fields below
 	most   int        // credit of one call at present, bits: see SetSourceRate
@@ -41,6 +45,39 @@ type source struct {
 	late   bool       // the collector does not wait for that call any more
 	low    uint64     // windows of noise below the claim that were logged
 	status SourceStatus
+}
+
+// allocate gives the source a block, unless it has one. For sources of package es, which
+// write to it only while they are called, it is secret memory. Others get a piece of the
+// heap: if they write to it later, they shall not meet the state of a generator.
+func (s *source) allocate(least secmem.Grade) error {
+	if s.block != nil && (s.memory == nil || s.memory.Intact()) {
+		return nil
+	}
+	if !ofPackageES(s.Source) {
+		s.block = make([]byte, maxRequestBits/8)
+		return nil
+	}
+	m, err := secmem.AllocLasting(maxRequestBits/8, least)
+	if err != nil {
+		return err
+	}
+	s.memory, s.block = m, m.Bytes()
+	return nil
+}
+
+// free gives the block back. No call is under way.
+func (s *source) free() {
+	if s.memory != nil {
+		s.memory.Free()
+		s.memory, s.block = nil, nil
+	}
+}
+
+// ofPackageES reports whether the source is one of package es.
+func ofPackageES(s es.Source) bool {
+	t := reflect.TypeOf(s)
+	return t.Kind() == reflect.Pointer && t.Elem().PkgPath() == reflect.TypeFor[es.OS]().PkgPath()
 }
 
 // An answer is what a source delivered in one round.
@@ -61,6 +98,13 @@ func (r *RNG) ask(ctx context.Context, index, bits int, done chan<- answer) bool
 	if s.busy {
 		s.status.Credited = 0
 		s.status.Skipped++
+		s.mu.Unlock()
+		return false
+	}
+	if err := s.allocate(r.cfg.Memory.least()); err != nil { // in a child process
+		s.status.Credited = 0
+		s.status.Skipped++
+		s.status.Health, s.status.Error = healthUnavailable, err.Error()
 		s.mu.Unlock()
 		return false
 	}
@@ -100,7 +144,7 @@ func (r *RNG) answered(s *source, index, bits, claim int, err error, took time.D
 	if a.ok {
 		a.claim, a.credit = claim, s.clamp(claim, bits)
 	} else {
-		zero.Bytes(s.block[:])
+		zero.Bytes(s.block)
 	}
 	again := health == healthUnavailable && text == s.status.Error
 	s.status.note(a, health, text, late, took)
@@ -248,7 +292,7 @@ func (r *RNG) round(ctx context.Context, bits int, enough func([]seeding.Credit)
 		if a := answers[i]; a.ok {
 			total += a.credit
 			take(i, a.credit, s.block[:(bits+7)/8])
-			zero.Bytes(s.block[:])
+			zero.Bytes(s.block)
 		} else {
 			take(i, 0, nil)
 		}
@@ -297,38 +341,115 @@ func (s *source) abandon() bool {
 // input, and the field is zero in the other part, or in both if the source
 // delivered nothing. So the place of a field says where it came from.
 type accumulator struct {
-	seed, additional []byte
+	seed, additional []byte           // in memory[0] and memory[1], or nil
+	memory           [2]*secmem.Block // that the kernel does not drop
+	least            secmem.Grade     // of memory
+	limit            int              // length of a part from which on it is shortened, in bytes
 	credits          []seeding.Credit
 	charged          bool // the margin of the conditioner has been paid
 }
 
-// maxAccumulated is the length of either part, in bytes, from which on the
-// conditioner shortens it.
-const maxAccumulated = 1 << 14
+const (
+	// maxAccumulated is the length of either part, in bytes, from which on the
+	// conditioner shortens it.
+	maxAccumulated = 1 << 14
 
-func (r *RNG) newAccumulator() *accumulator {
-	a := &accumulator{
-		// One round beyond the limit, and the rest of the additional input. A
-		// slice that grew would leave a copy behind.
-		seed:       make([]byte, 0, maxAccumulated+len(r.sources)*maxRequestBits/8),
-		additional: make([]byte, 0, maxAccumulated+len(r.sources)*maxRequestBits/8+handOverSize+legacySize+len(r.cfg.Personalization)),
-		credits:    make([]seeding.Credit, len(r.sources)),
-	}
+	// maxDemanded is the same where a grade of memory is demanded: no more is locked
+	// than a few rounds take.
+	maxDemanded = 1 << 11
+
+	// leastAccumulated is the room that a part has at first, in bytes: most seeds are
+	// not longer.
+	leastAccumulated = 1 << 10
+)
+
+// newAccumulator returns an accumulator. There is an error only if Config.Memory demands
+// something: then there is room for all that it takes, else that comes with time.
+func (r *RNG) newAccumulator() (*accumulator, error) {
+	a := &accumulator{least: r.cfg.Memory.least(), limit: maxAccumulated, credits: make([]seeding.Credit, len(r.sources))}
 	for i, s := range r.sources {
 		a.credits[i].Source = s.info
 	}
-	return a
+	if a.least > secmem.Heap {
+		a.limit = maxDemanded
+		// One round beyond the limit, and the rest of the additional input.
+		n := a.limit + len(r.sources)*maxRequestBits/8
+		for i, n := range [...]int{n, n + handOverSize + legacySize + len(r.cfg.Personalization)} {
+			if err := a.reserve(i, n); err != nil {
+				a.free()
+				return nil, err
+			}
+		}
+	}
+	return a, nil
+}
+
+// part returns the seed or the additional input.
+func (a *accumulator) part(i int) *[]byte { return [...]*[]byte{&a.seed, &a.additional}[i] }
+
+// reserve makes room for n more bytes in a part, which moves for it.
+func (a *accumulator) reserve(i, n int) error {
+	if !a.intact() {
+		a.clear() // before anything is touched: this is a child process
+	}
+	p := a.part(i)
+	if len(*p)+n <= cap(*p) {
+		return nil
+	}
+	m, err := secmem.AllocLasting(max(len(*p)+n, 2*cap(*p), leastAccumulated), a.least)
+	if err != nil {
+		return memoryError(a.least, err)
+	}
+	*p = append(m.Bytes()[:0], *p...)
+	if a.memory[i] != nil {
+		a.memory[i].Free()
+	}
+	a.memory[i] = m
+	return nil
+}
+
+// extend appends n zero bytes to a part, for which there is room, and returns them.
+func (a *accumulator) extend(i, n int) []byte {
+	p := a.part(i)
+	*p = (*p)[:len(*p)+n]
+	field := (*p)[len(*p)-n:]
+	clear(field)
+	return field
+}
+
+// intact reports whether a has what was put into it. What its parent gathered is not for
+// a child process, too.
+func (a *accumulator) intact() bool {
+	for _, m := range a.memory {
+		if m != nil && !m.Intact() {
+			return false
+		}
+	}
+	return true
+}
+
+// grade returns the least grade of the memory of a; the best if it has none.
+func (a *accumulator) grade() secmem.Grade {
+	g := secmem.Secret
+	for _, m := range a.memory {
+		if m != nil {
+			g = min(g, m.Grade())
+		}
+	}
+	return g
 }
 
 // add appends the answer of source i. A source counts for at most maxRequestBits
 // in one seed.
 func (a *accumulator) add(i, credit int, data []byte, size int) {
-	a.seed = append(a.seed, make([]byte, size)...)
-	a.additional = append(a.additional, make([]byte, size)...)
+	if a.reserve(0, size) != nil || a.reserve(1, size) != nil {
+		return // it is lost, and not counted
+	}
+	seed, additional := a.extend(0, size), a.extend(1, size)
 	if credit > 0 {
-		copy(a.seed[len(a.seed)-size:], data)
+		copy(seed, data)
 	} else {
-		copy(a.additional[len(a.additional)-size:], data)
+		copy(additional, data)
 	}
 	a.credits[i].Bits = min(a.credits[i].Bits+credit, maxRequestBits)
 }
@@ -339,10 +460,10 @@ func (a *accumulator) add(i, credit int, data []byte, size int) {
 // else entropy that trickles in would be used up by it. It reports whether it has
 // shortened the part that is credited.
 func (a *accumulator) shorten(c conditioner.Conditioner, margin int) (shortened bool) {
-	if len(a.additional) > maxAccumulated {
+	if len(a.additional) > a.limit {
 		a.additional = hashDown(c, a.additional)
 	}
-	if shortened = len(a.seed) > maxAccumulated; shortened {
+	if shortened = len(a.seed) > a.limit; shortened {
 		nin := 8 * len(a.seed)
 		a.seed = hashDown(c, a.seed)
 		nout := 8 * len(a.seed)
@@ -375,15 +496,37 @@ func hashDown(c conditioner.Conditioner, p []byte) []byte {
 	return p
 }
 
-// clear wipes the data and the credits. It may be called twice.
+// clear wipes the data and the credits. What memory there is beyond that of most seeds is
+// given back, unless it is demanded. It may be called twice.
 func (a *accumulator) clear() {
-	zero.Bytes(a.seed[:cap(a.seed)])
-	zero.Bytes(a.additional[:cap(a.additional)])
-	a.seed, a.additional = a.seed[:0], a.additional[:0]
+	for i, m := range a.memory {
+		p := a.part(i)
+		if m != nil && m.Intact() && (a.least > secmem.Heap || cap(*p) <= leastAccumulated) {
+			zero.Bytes((*p)[:cap(*p)])
+			*p = (*p)[:0]
+			continue
+		}
+		a.drop(i)
+	}
 	for i := range a.credits {
 		a.credits[i].Bits = 0
 	}
 	a.charged = false
+}
+
+// free is clear for an accumulator that is not used any more.
+func (a *accumulator) free() {
+	a.clear()
+	a.drop(0)
+	a.drop(1)
+}
+
+// drop gives the memory of a part back, wiped.
+func (a *accumulator) drop(i int) {
+	if a.memory[i] != nil {
+		a.memory[i].Free()
+	}
+	a.memory[i], *a.part(i) = nil, nil
 }
 
 func (a *accumulator) String() string   { return "lrng.accumulator" }

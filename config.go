@@ -81,6 +81,13 @@ type Config struct {
 	// need not be secret or random, and should differ between programs.
 	Personalization []byte
 
+	// Memory is the least grade of memory for the state of the generator: New, SetDRNG
+	// and, in a child process, each seed fail where the system grants less. See Memory
+	// in the documentation of the package. A mechanism that is not of package drng keeps
+	// its state where it likes, and so does CTR_DRBG in FIPS mode: nothing but MemoryAny
+	// goes together with these.
+	Memory MemoryGrade
+
 	// FIPS says whether the generator keeps to what FIPS 140-3 allows.
 	FIPS FIPSMode
 
@@ -153,6 +160,8 @@ func (c Config) withDefaults(policy fipsPolicy) (Config, error) {
 		return c, fmt.Errorf("lrng: Config.MaxWithoutReseed: %d; the most is 2^48 (SP 800-90A, Table 2)", c.MaxWithoutReseed)
 	case c.ReseedBits != 0 && c.ReseedBits < minReseedBits:
 		return c, fmt.Errorf("lrng: Config.ReseedBits: %d bits; the least is %d", c.ReseedBits, minReseedBits)
+	case c.Memory < 0 || int(c.Memory) >= len(memoryNames):
+		return c, fmt.Errorf("lrng: Config.Memory: %v is not defined", c.Memory)
 	case len(c.Personalization) > maxPersonalization:
 		return c, fmt.Errorf("lrng: Config.Personalization: %d bytes; the most is %d", len(c.Personalization), maxPersonalization)
 	}

@@ -493,7 +493,7 @@ func TestAccumulatorLedger(t *testing.T) {
 	}
 	for i := range rounds {
 		rnd := rand.New(rand.NewPCG(5, i))
-		a := r.newAccumulator()
+		a := accumulatorOf(t, r)
 		c := []conditioner.Conditioner{conditioner.SHA256, conditioner.SHA384, conditioner.SHA512}[rnd.IntN(3)]
 		margin, paid, in, hashed := rnd.IntN(2)*64, 0, 0, false
 		for range 1500 {

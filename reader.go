@@ -2,12 +2,14 @@ package lrng
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"time"
 
 	"github.com/lrng-go/lrng/es"
+	"github.com/lrng-go/lrng/internal/secmem"
 	"github.com/lrng-go/lrng/internal/selftest"
 	"github.com/lrng-go/lrng/internal/zero"
 	"github.com/lrng-go/lrng/seeding"
@@ -235,8 +237,11 @@ func (f *freshReader) read(ctx context.Context, b []byte, patient bool) (n int, 
 		return 0, err
 	}
 	defer end()
-	a := r.newAccumulator()
-	defer a.clear()
+	a, err := r.newAccumulator()
+	if err != nil {
+		return 0, fmt.Errorf("lrng: %w", err)
+	}
+	defer a.free()
 	for n < len(b) {
 		r.testIfDue()
 		if r.lockPool(ctx) != nil {
@@ -299,7 +304,7 @@ func (r *RNG) collectFresh(ctx context.Context, a *accumulator, want func() need
 // nextBlockPR makes one block with prediction resistance.
 func (r *RNG) nextBlockPR(ctx context.Context, a *accumulator, b []byte, patient bool) (int, error) {
 	want := func() need {
-		w := r.need(r.pr.seeded, seeding.PredictionResistance)
+		w := r.need(r.pr.seeded && r.pr.alive(), seeding.PredictionResistance)
 		enough := w.enough
 		w.enough = func(c []seeding.Credit) bool { return seeding.Sum(c) >= 8 && enough(c) } // a byte at least
 		return w
@@ -313,6 +318,7 @@ func (r *RNG) nextBlockPR(ctx context.Context, a *accumulator, b []byte, patient
 	n := min(len(b), min(seeding.Sum(a.credits), in.mech.info.SecurityStrength)/8, in.mech.chunk)
 	credit := seeding.Sum(a.credits)
 	err := r.install(in, a)
+	r.prGrade.Store(int32(in.grade))
 	if err == nil {
 		err = in.raw(b[:n], false)
 	}
@@ -364,18 +370,15 @@ func (r *RNG) nextBlockSeed(ctx context.Context, a *accumulator, b []byte, patie
 	if err := r.collectFresh(ctx, a, func() need { return need{bits, seeding.Initial, enough} }, patient); err != nil {
 		return 0, err
 	}
-	var sum [64]byte
 	h := r.conditioner().New()
 	h.Write(a.seed)
 	h.Write(a.additional) // supplemental data, credited nothing (IG D.K)
 	credit := seeding.Sum(a.credits)
+	a.seed = h.Sum(a.seed[:0]) // there is room
+	copy(b[:n], a.seed)
 	a.clear()
-	out := h.Sum(sum[:0])
-	copy(b[:n], out)
-	r.log.fresh("lrng: seed block", n, credit)
 	zero.Hash(h)
-	zero.Bytes(out)
-	zero.Bytes(sum[:])
+	r.log.fresh("lrng: seed block", n, credit)
 	return n, nil
 }
 
@@ -407,7 +410,13 @@ func (r *RNG) GetSeed(ctx context.Context, bits int) (seed []byte, credit int, e
 	defer end()
 	ctx = es.AllowAhead(ctx, false)
 	buf := &seeding.Buffer{Strategy: r.cfg.Strategy.Name()}
-	defer func() { buf.Clear() }()
+	var memory []*secmem.Block // of the data in buf
+	defer func() {
+		buf.Clear()
+		for _, m := range memory {
+			m.Free()
+		}
+	}()
 	// A seed may take several rounds, and of the sources that share a boundary another one
 	// may be the best in each. Which of them counts is known in the end.
 	credits := make([]seeding.Credit, len(r.sources))
@@ -429,14 +438,16 @@ func (r *RNG) GetSeed(ctx context.Context, bits int) (seed []byte, credit int, e
 			return seeding.Sum(total) >= bits
 		}
 		r.round(ctx, min(bits-credit, maxRequestBits), enough, func(i, credit int, data []byte) {
-			if credit > 0 {
+			if credit > 0 && err == nil {
+				var m *secmem.Block
+				if m, err = secmem.AllocLasting(len(data), r.cfg.Memory.least()); err != nil {
+					return
+				}
+				copy(m.Bytes(), data)
+				memory = append(memory, m)
 				credits[i].Bits += credit
 				from = append(from, i)
-				buf.Entries = append(buf.Entries, seeding.Entry{
-					Name:   r.sources[i].info.Name,
-					Credit: credit,
-					Data:   append(make([]byte, 0, len(data)), data...),
-				})
+				buf.Entries = append(buf.Entries, seeding.Entry{Name: r.sources[i].info.Name, Credit: credit, Data: m.Bytes()})
 			}
 		})
 		credit = seeding.Sum(credits)
@@ -445,7 +456,7 @@ func (r *RNG) GetSeed(ctx context.Context, bits int) (seed []byte, credit int, e
 		if ctx.Err() != nil {
 			return nil, 0, context.Cause(ctx)
 		}
-		if err := selftest.Failed(); err != nil {
+		if err := errors.Join(err, selftest.Failed()); err != nil {
 			return nil, 0, err
 		}
 		if len(from) == before {
@@ -568,6 +579,11 @@ func (r *RNG) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
 	defer cancel()
 	if r.callers.Wait(ctx) == nil {
+		for _, s := range r.sources {
+			s.mu.Lock()
+			s.free()
+			s.mu.Unlock()
+		}
 		return nil
 	}
 	var stuck []string

@@ -15,6 +15,7 @@ import (
 	"github.com/lrng-go/lrng/es"
 	"github.com/lrng-go/lrng/internal/clock"
 	"github.com/lrng-go/lrng/internal/ctxsync"
+	"github.com/lrng-go/lrng/internal/secmem"
 	"github.com/lrng-go/lrng/internal/selftest"
 	"github.com/lrng-go/lrng/internal/shard"
 	"github.com/lrng-go/lrng/internal/sysrand"
@@ -58,6 +59,8 @@ type RNG struct {
 	pool     ctxsync.Lock
 	acc      *accumulator // towards the next seed of a shard
 	pr       instance     // for prediction resistance
+	prGrade  atomic.Int32 // a secmem.Grade, of pr
+	accGrade atomic.Int32 // the same of acc
 	failed   int          // rounds in a row that brought nothing
 	pauseEnd atomic.Pointer[time.Time]
 	worker   atomic.Int32 // idle, running or pausing
@@ -86,6 +89,7 @@ type mechanism struct {
 	new  func() (drng.DRNG, error)
 	info drng.Info
 
+	secret   bool   // it keeps its state in secret memory
 	chunk    int    // bytes in one request
 	fresh    int    // bytes of additional input in each request
 	due      uint64 // requests after which a shard is due
@@ -146,7 +150,10 @@ func New(c Config) (*RNG, error) {
 	if err := r.addInstances(); err != nil {
 		return nil, err
 	}
-	r.acc = r.newAccumulator()
+	if r.acc, err = r.newAccumulator(); err != nil {
+		return nil, fmt.Errorf("lrng: %w", err)
+	}
+	r.accGrade.Store(int32(r.acc.grade()))
 	for _, s := range r.sources {
 		if n, ok := s.Source.(es.Notifier); ok {
 			// A shared source outlives the generator and must not keep it.
@@ -201,6 +208,9 @@ func (r *RNG) addSources() error {
 			src.info.MaxEntropy, src.status.Uncredited = 0, why
 		}
 		src.most = src.info.MaxEntropy
+		if err := src.allocate(r.cfg.Memory.least()); err != nil {
+			return fmt.Errorf("lrng: %w", memoryError(r.cfg.Memory.least(), err))
+		}
 		r.sources = append(r.sources, src)
 		return nil
 	}
@@ -239,6 +249,7 @@ func (r *RNG) newMechanism(f func() (drng.DRNG, error)) (*mechanism, drng.DRNG, 
 		return nil, nil, err
 	}
 	m.info = d.Info()
+	m.secret = secretMemory(d) != nil
 	if err := r.fips.checkMechanism(m.info); err != nil {
 		return nil, nil, err
 	}
@@ -292,7 +303,10 @@ func (r *RNG) addInstances() error {
 	r.mech.Store(m)
 	r.chunk.Store(int64(m.chunk))
 	r.pr.index = -1
-	r.pr.equip(d, m, 0)
+	if err := r.equip(&r.pr, d, m, 0); err != nil {
+		return fmt.Errorf("lrng: %w", err)
+	}
+	r.prGrade.Store(int32(r.pr.grade))
 	seen := make(known)
 	seen.add(d)
 	for i := range r.shards.Len() {
@@ -306,8 +320,11 @@ func (r *RNG) addInstances() error {
 		h := r.shards.LockIndex(i)
 		h.Value.index = i
 		h.Value.age = newAge(r.cfg.ReseedInterval, i)
-		h.Value.equip(d, m, m.ahead)
+		err = r.equip(&h.Value, d, m, m.ahead)
 		h.Release()
+		if err != nil {
+			return fmt.Errorf("lrng: %w", err)
+		}
 	}
 	return nil
 }
@@ -341,25 +358,21 @@ type instance struct {
 	requests uint64 // since the last seed
 	bits     uint64 // of output since the last seed
 
-	ahead []byte // generated ahead of need; what has been handed out is zero
-	next  int    // the first byte of it not yet handed out
-	fresh [freshSize]byte
-	tmp   []byte // output of mechanisms that are not ours
+	memory *secmem.Block // of the slices below
+	grade  secmem.Grade  // the least of it and of d's
+	ahead  []byte        // generated ahead of need; what has been handed out is zero
+	next   int           // the first byte of it not yet handed out
+	fresh  []byte        // additional input, freshSize bytes
+	tmp    []byte        // output of mechanisms that are not ours
 }
 
-// equip gives the instance a mechanism, which is not seeded yet, and a buffer of
+// equip gives an instance a mechanism, which is not seeded yet, and a buffer of
 // so many bytes for output ahead of need.
-func (in *instance) equip(d drng.DRNG, m *mechanism, ahead int) {
+func (r *RNG) equip(in *instance, d drng.DRNG, m *mechanism, ahead int) error {
 	in.d, in.mech, in.seeded = d, m, false
 	in.instantiated, in.compared = false, false
-	in.ahead = make([]byte, ahead)
-	in.next = ahead
-	in.tmp = nil
-	switch d.(type) {
-	case *drng.ChaCha20, *drng.CTR, *drng.Hash, *drng.HMAC, *drng.XDRBG:
-	default:
-		in.tmp = make([]byte, m.chunk)
-	}
+	in.free()
+	return r.allocate(in, ahead)
 }
 
 func (in *instance) String() string   { return "lrng.instance" }
@@ -372,6 +385,16 @@ const handOverSize = 24
 // install seeds the instance with what a holds, and wipes that.
 func (r *RNG) install(in *instance, a *accumulator) error {
 	defer a.clear()
+	if !in.alive() {
+		in.instantiated = false
+	}
+	n := handOverSize
+	if !in.instantiated {
+		n += len(r.cfg.Personalization)
+	}
+	if err := errors.Join(r.allocate(in, len(in.ahead)), a.reserve(1, n)); err != nil {
+		return fmt.Errorf("lrng: %w", err)
+	}
 	a.additional = binary.LittleEndian.AppendUint64(a.additional, clock.Now())
 	a.additional = binary.LittleEndian.AppendUint64(a.additional, uint64(time.Now().UnixNano()))
 	a.additional = binary.LittleEndian.AppendUint64(a.additional, uint64(in.index))
@@ -416,16 +439,16 @@ func (in *instance) foreign(f func() error) (err error) {
 
 // dropAhead wipes what was generated ahead of need.
 func (in *instance) dropAhead() {
-	zero.Bytes(in.ahead)
+	if in.kept() {
+		zero.Bytes(in.ahead)
+	}
 	in.next = len(in.ahead)
 }
 
 // wipe returns the instance to the state before its first seed.
 func (in *instance) wipe() {
 	in.d.Clear()
-	in.dropAhead()
-	zero.Bytes(in.fresh[:])
-	zero.Bytes(in.tmp)
+	in.free()
 	in.seeded, in.instantiated = false, false
 }
 
@@ -452,7 +475,7 @@ func (in *instance) raw(b []byte, fresh bool) error {
 	var additional []byte
 	if fresh {
 		additional = in.freshen()
-		defer zero.Bytes(in.fresh[:])
+		defer zero.Bytes(in.fresh)
 	}
 	switch d := in.d.(type) {
 	case *drng.ChaCha20:
@@ -479,9 +502,23 @@ func (in *instance) raw(b []byte, fresh bool) error {
 	return err
 }
 
-// read fills b, of at most one chunk, from the output generated ahead of need
-// where there is any and it is worth it. On error b is cleared.
+// read fills b, of at most one chunk. On error b is cleared.
 func (in *instance) read(b []byte) error {
+	if !in.kept() {
+		clear(b)
+		return errVanished
+	}
+	err := in.output(b)
+	if err == nil && !in.memory.Kept() {
+		clear(b)
+		err = errVanished
+	}
+	return err
+}
+
+// output fills b from the output generated ahead of need where there is any and it is
+// worth it. On error b is cleared.
+func (in *instance) output(b []byte) error {
 	if len(b) > len(in.ahead) {
 		return in.raw(b, true)
 	}
@@ -643,7 +680,7 @@ func (r *RNG) served(due bool, err error) error {
 		return err
 	}
 	r.logLoss()
-	if errors.Is(err, drng.ErrReseedRequired) {
+	if errors.Is(err, drng.ErrReseedRequired) || errors.Is(err, drng.ErrNotSeeded) {
 		return errUnseeded
 	}
 	r.log.mechanismFailed(err)

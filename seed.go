@@ -359,6 +359,7 @@ func (r *RNG) gather(ctx context.Context, a *accumulator, w need) (level seeding
 	r.stats.rounds.Add(1)
 	level = r.strategy.Level(a.credits, r.strength(), st)
 	if a == r.acc {
+		r.accGrade.Store(int32(a.grade()))
 		r.stats.entropy.Store(int64(seeding.Sum(a.credits)))
 	}
 	verdict := r.strategy.explain(a.credits, r.strength(), st)
@@ -459,7 +460,7 @@ func (r *RNG) need(seeded bool, st seeding.Stage) need {
 func (r *RNG) needOfShard(i int) need {
 	h := r.shards.LockIndex(i)
 	defer h.Release()
-	return r.need(h.Value.seeded, seeding.Reseed)
+	return r.need(h.Value.seeded && h.Value.alive(), seeding.Reseed)
 }
 
 // collect gathers rounds into a until there is enough, or ctx is done. Want is

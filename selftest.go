@@ -88,7 +88,7 @@ func (r *RNG) shutDown() {
 // wipe wipes everything. The caller holds the pool lock.
 func (r *RNG) wipe() {
 	r.wipeShards()
-	r.acc.clear()
+	r.acc.free()
 	r.pr.wipe()
 	if r.ownAux {
 		r.aux.Clear()

@@ -9,6 +9,7 @@ import (
 	"github.com/lrng-go/lrng/drng"
 	"github.com/lrng-go/lrng/es"
 	"github.com/lrng-go/lrng/internal/cpu"
+	"github.com/lrng-go/lrng/internal/secmem"
 	"github.com/lrng-go/lrng/internal/selftest"
 	"github.com/lrng-go/lrng/seeding"
 )
@@ -33,6 +34,9 @@ type Status struct {
 
 	OutputBuffer       int    `json:"output_buffer"` // bytes ahead of need in each shard
 	OutputBufferReason string `json:"output_buffer_reason"`
+
+	Memory       string `json:"memory"`        // the least grade that state is in: "secret", "locked", "droppable", "private" or "heap"
+	MemoryReason string `json:"memory_reason"` // why it is not "secret"
 
 	ReseedInterval   time.Duration `json:"reseed_interval"` // negative: before each request
 	ReseedRequests   uint64        `json:"reseed_requests"`
@@ -134,6 +138,7 @@ func judge(info es.Info, err error) (health, text string) {
 
 // InstanceStatus is the state of one deterministic generator.
 type InstanceStatus struct {
+	Memory     string    `json:"memory"` // its grade, as in Status
 	Seeded     bool      `json:"seeded"`
 	Seeds      uint64    `json:"seeds"`
 	LastSeed   time.Time `json:"last_seed,omitzero"`
@@ -198,17 +203,22 @@ func (r *RNG) Status() Status {
 		}
 		st.Sources = append(st.Sources, row)
 	}
+	grade := secmem.Secret
 	for i := range r.shards.Len() {
 		h := r.shards.LockIndex(i)
 		row := h.Value.stats
+		row.Memory = h.Value.grade.String()
+		grade = min(grade, h.Value.grade)
 		row.Seeded = h.Value.seeded
 		row.SinceSeed, row.BitsSinceSeed = h.Value.requests, h.Value.bits
 		h.Release()
 		st.Instances = append(st.Instances, row)
 	}
+	st.Memory, st.MemoryReason = r.memoryStatus(grade)
 	st.Claim = r.claim()
 	r.mu.Lock()
 	st.PredictionResistance = r.prStatus
+	st.PredictionResistance.Memory = secmem.Grade(r.prGrade.Load()).String()
 	st.Verdict = r.verdict
 	st.Closed = r.closed
 	r.mu.Unlock()
@@ -237,6 +247,11 @@ func (s Status) String() string {
 	line("LRNG entropy level: %d", s.Entropy)
 	line("Reseed: %s", s.Claim.ReseedFrequency)
 	line("Output ahead of need: %d bytes (%s)", s.OutputBuffer, s.OutputBufferReason)
+	if s.MemoryReason == "" {
+		line("Memory: %s", s.Memory)
+	} else {
+		line("Memory: %s (%s)", s.Memory, s.MemoryReason)
+	}
 	line("Self-tests: %s", s.SelfTest)
 	line("Seeds: %d from %d rounds", s.Seeds, s.Rounds)
 	if s.Closed {

@@ -7,7 +7,6 @@ import (
 
 	"github.com/lrng-go/lrng/conditioner"
 	"github.com/lrng-go/lrng/drng"
-	"github.com/lrng-go/lrng/internal/zero"
 	"github.com/lrng-go/lrng/seeding"
 )
 
@@ -33,9 +32,10 @@ func (r *RNG) SetDRNG(f func() (drng.DRNG, error)) error {
 	}
 	next := make([]*instance, r.shards.Len())
 	seen := make(known)
+	pr := &instance{index: -1}
 	defer func() {
-		for _, in := range next {
-			if in != nil {
+		for _, in := range append(next, pr) {
+			if in != nil && in.d != nil {
 				in.wipe() // those that were not put into use
 			}
 		}
@@ -51,11 +51,16 @@ func (r *RNG) SetDRNG(f func() (drng.DRNG, error)) error {
 			return fmt.Errorf("lrng: SetDRNG: %w", err)
 		}
 		next[i] = &instance{index: i}
-		next[i].equip(d, m, m.ahead)
+		if err := r.equip(next[i], d, m, m.ahead); err != nil {
+			return fmt.Errorf("lrng: SetDRNG: %w", err)
+		}
 	}
-	pr, err := m.instance()
+	d, err := m.instance()
 	if err == nil {
-		err = seen.add(pr)
+		err = seen.add(d)
+	}
+	if err == nil {
+		err = r.equip(pr, d, m, 0)
 	}
 	if err != nil {
 		return fmt.Errorf("lrng: SetDRNG: %w", err)
@@ -72,8 +77,12 @@ func (r *RNG) SetDRNG(f func() (drng.DRNG, error)) error {
 	// The pool lock may change hands while the sources yield nothing, and shards
 	// get a seed meanwhile. So it takes until none is left that has one without its
 	// successor having one.
-	a := r.newAccumulator()
-	defer a.clear()
+	a, err := r.newAccumulator()
+	if err != nil {
+		r.pool.Unlock()
+		return fmt.Errorf("lrng: SetDRNG: %w", err)
+	}
+	defer a.free()
 	for i := r.unprepared(next); i >= 0; i = r.unprepared(next) {
 		if err := r.collect(ctx, a, func() need {
 			return need{m.request(r.strategy, seeding.Initial), seeding.Initial, r.enoughFor(m, seeding.Initial)}
@@ -119,8 +128,8 @@ func (r *RNG) SetDRNG(f func() (drng.DRNG, error)) error {
 		r.tellWaiters(seeding.FullySeeded)
 	}
 	r.chunk.Store(int64(m.chunk))
-	r.pr.wipe()
-	r.pr.equip(pr, m, 0)
+	r.pr.succeed(pr)
+	r.prGrade.Store(int32(r.pr.grade))
 	r.log.switched("DRNG", old.info.Name, m.info.Name)
 	return nil
 }
@@ -149,11 +158,12 @@ func (r *RNG) bequeath(i int, a *accumulator) {
 	h := r.shards.LockIndex(i)
 	defer h.Release()
 	in := &h.Value
-	n := len(a.additional)
-	a.additional = a.additional[:n+legacySize]
-	for p := a.additional[n:]; len(p) > 0; {
+	if a.reserve(1, legacySize) != nil {
+		return
+	}
+	for p := a.extend(1, legacySize); len(p) > 0; {
 		k := min(len(p), in.mech.chunk)
-		if !in.seeded || in.raw(p[:k], false) != nil {
+		if !in.seeded || !in.kept() || in.raw(p[:k], false) != nil {
 			clear(p)
 			return
 		}
@@ -164,19 +174,20 @@ func (r *RNG) bequeath(i int, a *accumulator) {
 // succeed puts the successor into the place of the instance, and the old generator
 // into that of the successor, wiped. The caller holds the lock of the shard.
 func (in *instance) succeed(s *instance) {
-	in.dropAhead()
-	zero.Bytes(in.tmp)
+	in.free()
 	in.d.Clear()
 	in.d, s.d = s.d, in.d
 	in.mech, in.seeded = s.mech, s.seeded
 	in.instantiated, in.compared = s.instantiated, false
-	in.ahead, in.next, in.tmp = s.ahead, s.next, s.tmp
+	in.memory, in.grade, in.ahead, in.next, in.fresh, in.tmp = s.memory, s.grade, s.ahead, s.next, s.fresh, s.tmp
 	in.requests, in.bits = 0, 0
 	if s.seeded {
 		in.age.restart()
 		in.stats.seeded(s.stats.LastCredit)
 	}
-	s.seeded, s.ahead, s.tmp = false, nil, nil
+	s.memory = nil
+	s.seeded = false
+	s.free()
 }
 
 // SetConditioner switches the hash of the auxiliary pool, of [RNG.SeedReader] and of

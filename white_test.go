@@ -12,6 +12,7 @@ import (
 	"github.com/lrng-go/lrng/conditioner"
 	"github.com/lrng-go/lrng/drng"
 	"github.com/lrng-go/lrng/es"
+	"github.com/lrng-go/lrng/internal/secmem"
 	"github.com/lrng-go/lrng/seeding"
 )
 
@@ -87,7 +88,7 @@ func TestOutputIsErased(t *testing.T) {
 			}
 			h := r.shards.LockIndex(0)
 			in := &h.Value
-			for name, memory := range map[string][]byte{"ahead": in.ahead, "tmp": in.tmp, "fresh": in.fresh[:]} {
+			for name, memory := range map[string][]byte{"ahead": in.ahead, "tmp": in.tmp, "fresh": in.fresh} {
 				if contains(memory, out) {
 					t.Errorf("OutputBuffer %d: output of %d bytes is still in %s", c.OutputBuffer, n, name)
 				}
@@ -136,10 +137,10 @@ func TestWiping(t *testing.T) {
 	}
 	seed := r.acc.seed[:cap(r.acc.seed)]
 	additional := r.acc.additional[:cap(r.acc.additional)]
-	check("after seeding", map[string][]byte{"seed": seed, "additional": additional, "block": r.sources[0].block[:]})
+	check("after seeding", map[string][]byte{"seed": seed, "additional": additional, "block": r.sources[0].block})
 	h := r.shards.LockIndex(0)
 	in := &h.Value
-	ahead := in.ahead
+	ahead, memory := in.ahead, in.memory
 	chacha := in.d.(*drng.ChaCha20)
 	if bytes.Equal(ahead, make([]byte, len(ahead))) {
 		t.Fatal("nothing was generated ahead: the test is blind")
@@ -149,7 +150,15 @@ func TestWiping(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	check("after Close", map[string][]byte{"seed": seed, "additional": additional, "ahead": ahead, "fresh": in.fresh[:]})
+	// What is given back is wiped: see the tests of secmem.
+	if memory.Intact() || in.kept() || cap(in.ahead)+cap(in.fresh)+cap(r.acc.seed)+cap(r.acc.additional) != 0 {
+		t.Error("after Close: memory is kept")
+	}
+	for _, s := range r.sources {
+		if s.memory != nil {
+			t.Errorf("after Close: %s has its block", s.info.Name)
+		}
+	}
 	for name, d := range map[string]*drng.ChaCha20{"shard": chacha, "prediction resistance": pr} {
 		// The state is the one of a generator that was cleared, not seeded.
 		cleared := drng.NewChaCha20()
@@ -176,7 +185,7 @@ func TestShorten(t *testing.T) {
 		{conditioner.SHA256, [2]int{200, 20}, [2]int{199, 20}},
 		{conditioner.SHA256, [2]int{10, 300}, [2]int{10, 245}},
 	} {
-		a := r.newAccumulator()
+		a := accumulatorOf(t, r)
 		data := make([]byte, 64)
 		for a.add(0, 1, data, 64); len(a.seed) <= maxAccumulated; a.add(1, 1, data, 64) {
 		}
@@ -199,46 +208,93 @@ func TestShorten(t *testing.T) {
 	}
 }
 
-// The accumulator never grows beyond what it was made for: growth would leave a
-// copy of a seed behind.
-func TestAccumulatorDoesNotMove(t *testing.T) {
-	r := white(t, Config{Personalization: make([]byte, 100)})
-	a := r.newAccumulator()
-	seed, additional := &a.seed[:1][0], &a.additional[:1][0]
-	data := make([]byte, 64)
-	for range 1000 {
-		for i := range r.sources {
-			a.add(i, 1, data, 64)
-		}
-		a.shorten(conditioner.SHA512, 0)
-	}
-	for len(a.seed) <= maxAccumulated {
-		for i := range r.sources {
-			a.add(i, 1, data, 64)
-		}
-	}
-	h := r.shards.LockIndex(0)
-	d := h.Value.d
-	h.Value.d = &keepSeed{DRNG: d}
-	if err := r.install(&h.Value, a); err != nil {
+func accumulatorOf(t *testing.T, r *RNG) *accumulator {
+	t.Helper()
+	a, err := r.newAccumulator()
+	if err != nil {
 		t.Fatal(err)
 	}
-	kept := h.Value.d.(*keepSeed)
-	h.Value.d = d
-	h.Release()
-	if &kept.seed[0] != seed || &kept.additional[0] != additional {
-		t.Error("a part of the seed was copied to a larger slice")
+	t.Cleanup(a.free)
+	return a
+}
+
+// Where an accumulator moves to larger memory what it had is given back, which wipes it,
+// and where memory is demanded it does not move.
+func TestAccumulatorMoves(t *testing.T) {
+	for _, demand := range []MemoryGrade{MemoryAny, MemoryLocked} {
+		c := Config{Personalization: make([]byte, 100), Memory: demand}
+		if _, err := New(c); err != nil {
+			t.Logf("%v: %v", demand, err)
+			continue
+		}
+		r := white(t, c)
+		a := accumulatorOf(t, r)
+		var first [2]*secmem.Block
+		moved := 0
+		data := bytes.Repeat([]byte{0xa5}, 64)
+		look := func() {
+			t.Helper()
+			for i, m := range a.memory {
+				p := *a.part(i)
+				if &p[:1][0] != &m.Bytes()[0] || cap(p) != len(m.Bytes()) {
+					t.Fatal("a part is not in its memory")
+				}
+				if m == first[i] {
+					continue
+				}
+				if first[i] != nil {
+					moved++
+					if first[i].Intact() {
+						t.Error("the memory before was not given back")
+					}
+				}
+				first[i] = m
+			}
+		}
+		n := 0
+		for range 1000 {
+			for i := range r.sources {
+				a.add(i, 1, data, 64)
+				if n += 64; !bytes.Equal(a.seed[max(0, len(a.seed)-64):], data) {
+					t.Fatal("data are lost")
+				}
+				look()
+			}
+			if a.shorten(conditioner.SHA512, 0) {
+				n = 64
+			}
+			if n != len(a.seed) {
+				t.Fatalf("%d bytes; want %d", len(a.seed), n)
+			}
+		}
+		for len(a.seed) <= a.limit {
+			for i := range r.sources {
+				a.add(i, 1, data, 64)
+			}
+		}
+		look()
+		h := r.shards.LockIndex(0)
+		if err := r.install(&h.Value, a); err != nil {
+			t.Fatal(err)
+		}
+		h.Release()
+		if demand == MemoryAny {
+			if moved == 0 {
+				t.Error("the parts never moved: the test is blind")
+			}
+			if cap(a.seed)+cap(a.additional) != 0 {
+				t.Error("large memory is kept for nothing")
+			}
+			continue
+		}
+		look()
+		if moved > 0 {
+			t.Errorf("%v: the parts moved %d times", demand, moved)
+		}
+		if !bytes.Equal(a.seed[:cap(a.seed)], make([]byte, cap(a.seed))) {
+			t.Error("the seed is not wiped")
+		}
 	}
-}
-
-type keepSeed struct {
-	drng.DRNG
-	seed, additional []byte
-}
-
-func (k *keepSeed) Seed(seed, additional []byte) error {
-	k.seed, k.additional = seed, additional
-	return nil
 }
 
 // Shard 0 lives for the interval, each further one a sixth longer, none more than

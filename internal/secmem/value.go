@@ -21,7 +21,7 @@ type Value[T any] struct {
 // A Holder is a [Value] as those see it who do not know what is in it.
 type Holder interface {
 	// Demand has the value in memory of at least that grade from now on, and allocates
-	// it. It returns the grade, or an error that says what stands against it. A value
+	// it if there is none. It returns the grade, or an error that says what stands against it. A value
 	// that is in use stays where it is: where that is not enough, it is an error.
 	Demand(least Grade) (Grade, error)
 
@@ -58,19 +58,22 @@ func (v *Value[T]) Free() {
 	}
 }
 
-// Demand implements [Holder].
+// Demand implements [Holder]. A T that was lost is not renewed: its owner has yet to notice.
 func (v *Value[T]) Demand(least Grade) (Grade, error) {
 	old := v.least
 	v.least = least
-	if _, err := v.Renew(); err != nil {
-		v.least = old
-		return Heap, err
+	if v.block == nil {
+		if _, err := v.Renew(); err != nil {
+			v.least = old
+			return Heap, err
+		}
 	}
-	if g := v.block.Grade(); g < least {
+	g := v.block.Grade()
+	if g < least {
 		v.least = old
 		return g, fmt.Errorf("secmem: in use in %v memory, not %v", g, least)
 	}
-	return v.block.Grade(), nil
+	return g, nil
 }
 
 // String and GoString keep what is in the memory out of logs.
