@@ -151,21 +151,22 @@ func (c *ChaCha20) Generate(out, additional []byte) error {
 	c.requests++
 
 	// All of additional is read before out is written: they may overlap.
-	c.absorb(additional)
+	m := c.chacha20Memory
+	m.absorb(additional)
 
 	n := len(out) / chacha20.BlockSize * chacha20.BlockSize
-	chacha20.Blocks(out[:n], &c.state)
-	chacha20.Blocks(c.block[:], &c.state)
-	used := copy(out[n:], c.block[:])
+	chacha20.Blocks(out[:n], &m.state)
+	chacha20.Blocks(m.block[:], &m.state)
+	used := copy(out[n:], m.block[:])
 
 	// The words of which nothing was used are the next key's, if they suffice.
 	used = (used + 3) &^ 3
 	if used > chacha20.BlockSize-chacha20.KeySize {
-		chacha20.Blocks(c.block[:], &c.state)
+		chacha20.Blocks(m.block[:], &m.state)
 		used = 0
 	}
-	c.update(c.block[used:])
-	zero.Bytes(c.block[:])
+	m.update(m.block[used:])
+	zero.Bytes(m.block[:])
 	if err := c.kept(); err != nil {
 		clear(out)
 		return err
@@ -190,37 +191,37 @@ func (c *ChaCha20) check(n int) error {
 }
 
 // absorb XORs p onto the key, 32 bytes at a time, with an update after each.
-func (c *ChaCha20) absorb(p []byte) {
+func (m *chacha20Memory) absorb(p []byte) {
 	if len(p) == 0 {
 		return
 	}
 	for len(p) > 0 {
 		n := min(len(p), chacha20.KeySize)
-		c.xorKey(p[:n])
+		m.xorKey(p[:n])
 		p = p[n:]
-		chacha20.Blocks(c.block[:], &c.state)
-		c.update(c.block[:])
+		chacha20.Blocks(m.block[:], &m.state)
+		m.update(m.block[:])
 	}
-	zero.Bytes(c.block[:])
+	zero.Bytes(m.block[:])
 }
 
 // update replaces the key with the help of the first 32 bytes of stream, which
 // must not have been used, and increments the nonce.
-func (c *ChaCha20) update(stream []byte) {
-	c.xorKey(stream[:chacha20.KeySize])
+func (m *chacha20Memory) update(stream []byte) {
+	m.xorKey(stream[:chacha20.KeySize])
 
 	// The nonce is a little-endian count of updates and no secret.
-	for i := chacha20.NonceIndex; i < len(c.state); i++ {
-		c.state[i]++
-		if c.state[i] != 0 {
+	for i := chacha20.NonceIndex; i < len(m.state); i++ {
+		m.state[i]++
+		if m.state[i] != 0 {
 			break
 		}
 	}
 }
 
 // xorKey XORs p, at most 32 bytes, onto the first bytes of the key.
-func (c *ChaCha20) xorKey(p []byte) {
-	key := c.state[chacha20.KeyIndex : chacha20.KeyIndex+chacha20.KeySize/4]
+func (m *chacha20Memory) xorKey(p []byte) {
+	key := m.state[chacha20.KeyIndex : chacha20.KeyIndex+chacha20.KeySize/4]
 	for len(p) >= 4 {
 		key[0] ^= binary.LittleEndian.Uint32(p)
 		key, p = key[1:], p[4:]

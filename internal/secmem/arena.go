@@ -56,8 +56,10 @@ func (a *arena) find(lines int) int {
 	if a.free < lines {
 		return -1
 	}
-	if a.canaries != nil && !a.kept(a.slice(0, len(a.used))) {
-		return -1 // what was dropped stays away until all blocks are back
+	for _, c := range a.canaries {
+		if c.Load() != canary {
+			return -1 // what was dropped stays away until all blocks are back
+		}
 	}
 	free := 0
 	for i, used := range a.used {
@@ -99,15 +101,10 @@ func (a *arena) slice(at, lines int) []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(a.base, at*Line)), lines*Line)
 }
 
-// kept reports whether the kernel dropped none of the pages of b.
-func (a *arena) kept(b []byte) bool {
-	page := pageSize()
-	first := int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))-uintptr(a.base)) / page
-	last := (int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))-uintptr(a.base)) + len(b) - 1) / page
-	for i := first; i <= last; i++ {
-		if a.canaries[i].Load() != canary {
-			return false
-		}
+// canary returns that of the page that b is on, or nil if memory is not dropped.
+func (a *arena) canary(b []byte) *atomic.Uint64 {
+	if a.canaries == nil {
+		return nil
 	}
-	return true
+	return a.canaries[int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))-uintptr(a.base))/pageSize()]
 }

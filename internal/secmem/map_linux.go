@@ -214,10 +214,7 @@ func newMarker() *atomic.Uint32 {
 	return (*atomic.Uint32)(p)
 }
 
-func freeMarker(m *atomic.Uint32) {
-	if m != nil {
-		unix.MunmapPtr(unsafe.Pointer(m), uintptr(pageSize()))
-	}
-}
+func freeMarker(m *atomic.Uint32) { unix.MunmapPtr(unsafe.Pointer(m), uintptr(pageSize())) }
 
+//go:noinline
 func sameProcess(pid int) bool { return unix.Getpid() == pid }

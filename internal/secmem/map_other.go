@@ -21,4 +21,6 @@ func unmap(unsafe.Pointer, int) {}
 
 func newMarker() *atomic.Uint32 { return nil }
 func freeMarker(*atomic.Uint32) {}
-func sameProcess(pid int) bool  { return os.Getpid() == pid }
+
+//go:noinline
+func sameProcess(pid int) bool { return os.Getpid() == pid }

@@ -97,10 +97,19 @@ const (
 // bytes are the business of its owner. They last until Free, or until the Block is garbage:
 // who works on them keeps the Block alive until then.
 type Block struct {
+	// What Intact looks at: marker and pid of home, the former replaced by absent when
+	// the block is freed, and the canary of the page in memory that may be dropped; blocks
+	// there lie on one page.
+	marker atomic.Pointer[atomic.Uint32]
+	pid    int
+	canary *atomic.Uint64
+	more   bool // there is a pid or a canary
+
 	lease
-	freed   atomic.Bool
 	cleanup runtime.Cleanup
 }
+
+var absent atomic.Uint32
 
 // A lease is what a block has of an arena, or of the heap.
 type lease struct {
@@ -126,9 +135,20 @@ func alloc(size int, least Grade, lasting bool) (*Block, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Block{lease: l}
+	b := l.block()
 	b.cleanup = runtime.AddCleanup(b, lease.end, l)
 	return b, nil
+}
+
+// block returns the block for a lease.
+func (l lease) block() *Block {
+	b := &Block{lease: l, pid: l.home.pid}
+	b.marker.Store(l.home.marker)
+	if l.arena != nil {
+		b.canary = l.arena.canary(l.bytes)
+	}
+	b.more = b.pid != 0 || b.canary != nil
+	return b
 }
 
 // Bytes returns the memory, or nil if the block is not intact. The slice must not be used
@@ -144,14 +164,17 @@ func (b *Block) Bytes() []byte {
 // Free, in a child process, or if the kernel dropped it; then it must not be touched.
 // For memory that may be dropped the owner asks before each use, and [Block.Kept] after.
 func (b *Block) Intact() bool {
-	return b.home.intact() && b.Kept() && !b.freed.Load()
+	return b.marker.Load().Load() == present && (!b.more || b.intact())
 }
+
+// intact is the part of Intact that few blocks need.
+func (b *Block) intact() bool { return b.Kept() && (b.pid == 0 || sameProcess(b.pid)) }
 
 // Kept reports whether the kernel has dropped nothing of a block that was intact, at less
 // expense than Intact. What was computed from one that was not kept is worthless. The
 // block is alive until Kept returns.
 func (b *Block) Kept() bool {
-	kept := b.arena == nil || b.arena.canaries == nil || b.arena.kept(b.bytes)
+	kept := b.canary == nil || b.canary.Load() == canary
 	runtime.KeepAlive(b)
 	return kept
 }
@@ -166,7 +189,7 @@ func (b *Block) Grade() Grade {
 
 // Free wipes the block and gives it back. It may be called twice.
 func (b *Block) Free() {
-	if b.freed.Swap(true) {
+	if b.marker.Swap(&absent) == &absent {
 		return
 	}
 	b.cleanup.Stop()
@@ -198,8 +221,8 @@ func At[T any](b *Block) *T {
 
 // A memory is what one process has. A child makes its own.
 type memory struct {
-	marker *atomic.Uint32 // wiped in a child; nil: compare the process ID
-	pid    int
+	marker *atomic.Uint32 // present, and not in a child, which finds it wiped
+	pid    int            // to be compared where nothing can be wiped; else 0
 
 	mu       sync.Mutex
 	arenas   []*arena
@@ -215,23 +238,23 @@ func home() *memory {
 	if m != nil && m.intact() {
 		return m
 	}
-	n := &memory{pid: os.Getpid()}
-	n.marker = newMarker()
-	if n.marker != nil {
-		n.marker.Store(1)
+	n := &memory{marker: newMarker()}
+	if n.marker == nil {
+		n.marker, n.pid = new(atomic.Uint32), os.Getpid()
 	}
-	if !current.CompareAndSwap(m, n) {
+	n.marker.Store(present)
+	if !current.CompareAndSwap(m, n) && n.pid == 0 {
 		freeMarker(n.marker)
 	}
 	return current.Load()
 }
 
+// present is what a marker holds.
+const present = 1
+
 // intact reports whether m is the memory of this process.
 func (m *memory) intact() bool {
-	if m.marker != nil {
-		return m.marker.Load() == 1
-	}
-	return sameProcess(m.pid)
+	return m.marker.Load() == present && (m.pid == 0 || sameProcess(m.pid))
 }
 
 func (m *memory) alloc(size int, least Grade, lasting bool) (lease, error) {

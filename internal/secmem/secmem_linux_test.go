@@ -159,7 +159,7 @@ func TestDropped(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		blocks = append(blocks, &Block{lease: l})
+		blocks = append(blocks, l.block())
 	}
 	if err := unix.Madvise(bytesAt(a.base, page), unix.MADV_DONTNEED); err != nil {
 		t.Fatal(err)
@@ -215,7 +215,7 @@ func forkChild() error {
 		copy(b.Bytes(), "parent")
 		blocks = append(blocks, b)
 	}
-	heap := &Block{lease: lease{bytes: []byte("parent"), home: home()}}
+	heap := lease{bytes: []byte("parent"), home: home()}.block()
 	blocks = append(blocks, heap)
 
 	flags, stack := uintptr(unix.SIGCHLD), uintptr(0)

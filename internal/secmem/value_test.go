@@ -62,7 +62,7 @@ func TestValueDemand(t *testing.T) {
 // What is in use is not moved.
 func TestValueDemandInUse(t *testing.T) {
 	l := lease{bytes: aligned(Line), home: home()}
-	v := Value[pair]{block: &Block{lease: l}}
+	v := Value[pair]{block: l.block()}
 	p, err := v.Renew()
 	if err != nil {
 		t.Fatal(err)
