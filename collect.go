@@ -344,6 +344,7 @@ type accumulator struct {
 	seed, additional []byte           // in memory[0] and memory[1], or nil
 	memory           [2]*secmem.Block // that the kernel does not drop
 	least            secmem.Grade     // of memory
+	room             [2]int           // bytes that a part has at first
 	limit            int              // length of a part from which on it is shortened, in bytes
 	credits          []seeding.Credit
 	charged          bool // the margin of the conditioner has been paid
@@ -354,27 +355,25 @@ const (
 	// conditioner shortens it.
 	maxAccumulated = 1 << 14
 
-	// maxDemanded is the same where a grade of memory is demanded: no more is locked
-	// than a few rounds take.
-	maxDemanded = 1 << 11
-
 	// leastAccumulated is the room that a part has at first, in bytes: most seeds are
 	// not longer.
 	leastAccumulated = 1 << 10
 )
 
 // newAccumulator returns an accumulator. There is an error only if Config.Memory demands
-// something: then there is room for all that it takes, else that comes with time.
+// something: then it has the memory for most seeds from the start.
 func (r *RNG) newAccumulator() (*accumulator, error) {
-	a := &accumulator{least: r.cfg.Memory.least(), limit: maxAccumulated, credits: make([]seeding.Credit, len(r.sources))}
+	a := &accumulator{
+		least:   r.cfg.Memory.least(),
+		room:    [2]int{leastAccumulated, leastAccumulated + handOverSize + legacySize + len(r.cfg.Personalization)},
+		limit:   maxAccumulated,
+		credits: make([]seeding.Credit, len(r.sources)),
+	}
 	for i, s := range r.sources {
 		a.credits[i].Source = s.info
 	}
 	if a.least > secmem.Heap {
-		a.limit = maxDemanded
-		// One round beyond the limit, and the rest of the additional input.
-		n := a.limit + len(r.sources)*maxRequestBits/8
-		for i, n := range [...]int{n, n + handOverSize + legacySize + len(r.cfg.Personalization)} {
+		for i, n := range a.room {
 			if err := a.reserve(i, n); err != nil {
 				a.free()
 				return nil, err
@@ -398,6 +397,7 @@ func (a *accumulator) reserve(i, n int) error {
 	}
 	m, err := secmem.AllocLasting(max(len(*p)+n, 2*cap(*p), leastAccumulated), a.least)
 	if err != nil {
+		a.limit = min(a.limit, len(*p)-1) // it is to be shortened before more comes
 		return memoryError(a.least, err)
 	}
 	*p = append(m.Bytes()[:0], *p...)
@@ -496,12 +496,12 @@ func hashDown(c conditioner.Conditioner, p []byte) []byte {
 	return p
 }
 
-// clear wipes the data and the credits. What memory there is beyond that of most seeds is
-// given back, unless it is demanded. It may be called twice.
+// clear wipes the data and the credits. Memory beyond that of most seeds is given back. It
+// may be called twice.
 func (a *accumulator) clear() {
 	for i, m := range a.memory {
 		p := a.part(i)
-		if m != nil && m.Intact() && (a.least > secmem.Heap || cap(*p) <= leastAccumulated) {
+		if m != nil && m.Intact() && cap(*p) <= a.room[i] {
 			zero.Bytes((*p)[:cap(*p)])
 			*p = (*p)[:0]
 			continue
@@ -511,7 +511,7 @@ func (a *accumulator) clear() {
 	for i := range a.credits {
 		a.credits[i].Bits = 0
 	}
-	a.charged = false
+	a.charged, a.limit = false, maxAccumulated
 }
 
 // free is clear for an accumulator that is not used any more.

@@ -80,6 +80,8 @@ func TestConfigRefuses(t *testing.T) {
 		{"ReseedRequests above 2^48", "Config.ReseedRequests", lrng.Config{ReseedRequests: 1<<48 + 1}},
 		{"MaxWithoutReseed above 2^48", "Config.MaxWithoutReseed", lrng.Config{MaxWithoutReseed: 1<<48 + 1}},
 		{"ReseedBits below 256", "Config.ReseedBits: 255", lrng.Config{ReseedBits: 255}},
+		{"Memory of no grade", "Config.Memory: MemoryGrade(3) is not defined", lrng.Config{Memory: 3}},
+		{"Memory below any", "Config.Memory: MemoryGrade(-1) is not defined", lrng.Config{Memory: -1}},
 		{"Personalization above 1 MiB", "Config.Personalization", lrng.Config{Personalization: make([]byte, 1<<20+1)}},
 
 		{"nil source", "Config.Sources[1] is nil", lrng.Config{Sources: []es.Source{named("a"), nil}}},

@@ -132,6 +132,7 @@ var dimensions = []struct {
 	{"FIPS", set(func(tr *trial, m lrng.FIPSMode) { tr.c.FIPS = m }, lrng.FIPSAuto, lrng.FIPSRequired, lrng.FIPSOff)},
 	{"OutputBuffer", set(func(tr *trial, n int) { tr.c.OutputBuffer = n }, 0, -1, 100, 5000)},
 	{"Shards", set(func(tr *trial, n int) { tr.c.Shards = n }, 1, 3)},
+	{"Memory", set(func(tr *trial, g lrng.MemoryGrade) { tr.c.Memory = g }, lrng.MemoryAny, lrng.MemoryLocked, lrng.MemorySecret)},
 	// One of the choices that New refuses, in a few of the combinations.
 	{"refused", []choice{
 		{"nothing", func(tr *trial) {}},
@@ -142,6 +143,7 @@ var dimensions = []struct {
 		{"MaxWithoutReseed", func(tr *trial) { tr.refuse, tr.c.MaxWithoutReseed = "MaxWithoutReseed", 1<<48+1 }},
 		{"Personalization", func(tr *trial) { tr.refuse, tr.c.Personalization = "Personalization", make([]byte, 1<<20+1) }},
 		{"FIPS", func(tr *trial) { tr.refuse, tr.c.FIPS = "FIPS", 3 }},
+		{"Memory", func(tr *trial) { tr.refuse, tr.c.Memory = "Memory", 3 }},
 		{"twins", func(tr *trial) { tr.refuse, tr.infos = "Sources[1]", []es.Info{healthy("a", 1), healthy("a", 1)} }},
 	}},
 }
@@ -317,6 +319,8 @@ func (tr *trial) reasons() (reasons [][]string) {
 		{tr.rules&ruleOversample != 0 && width < 384, []string{"Config.Conditioner", "SP 800-90C oversampling", tr.conditioner().Name()}},
 		{tr.rules&ruleOversample != 0 && tr.margin >= 0 && tr.margin < 64, []string{"Config.Sources", "auxiliary pool", "Oversampling"}},
 		{mech.SeedSize*8 > width, []string{mech.Name, tr.conditioner().Name()}},
+		{tr.c.Memory != lrng.MemoryAny && keepsOwnMemory(mech), []string{"Config.Memory", tr.c.Memory.String(), mech.Name}},
+		{!granted(tr.c.Memory), []string{"Config.Memory", tr.c.Memory.String()}},
 	} {
 		if x.refused {
 			reasons = append(reasons, x.words)
@@ -602,6 +606,10 @@ func (tr *trial) untouched() {
 	}
 	if due := min(or(c.ReseedRequests, 1<<20), st.MaxWithoutReseed); st.ReseedRequests != due || st.ReseedBits != c.ReseedBits {
 		tr.t.Errorf("status: reseed after %d requests, %d bits; want %d, %d", st.ReseedRequests, st.ReseedBits, due, c.ReseedBits)
+	}
+	if grade := gradeOf(st.Memory); grade < 0 || grade < gradeOf(tr.c.Memory.String()) ||
+		(st.MemoryReason == "") != (st.Memory == "secret") || (grade == 0) != (keepsOwnMemory(mech) || heapOnly()) {
+		tr.t.Errorf("status: memory %s (%s), want %v", st.Memory, st.MemoryReason, tr.c.Memory)
 	}
 	none := c.ReseedInterval < 0 || c.OutputBuffer < 0 || c.OutputBuffer == 0 && st.Approved
 	if ahead := st.OutputBuffer; none && ahead != 0 || ahead > max(c.OutputBuffer, 4096) {

@@ -12,7 +12,6 @@ import (
 	"github.com/lrng-go/lrng/conditioner"
 	"github.com/lrng-go/lrng/drng"
 	"github.com/lrng-go/lrng/es"
-	"github.com/lrng-go/lrng/internal/secmem"
 	"github.com/lrng-go/lrng/seeding"
 )
 
@@ -218,82 +217,80 @@ func accumulatorOf(t *testing.T, r *RNG) *accumulator {
 	return a
 }
 
-// Where an accumulator moves to larger memory what it had is given back, which wipes it,
-// and where memory is demanded it does not move.
+// Where an accumulator moves to larger memory what it had is given back, which wipes it.
 func TestAccumulatorMoves(t *testing.T) {
 	for _, demand := range []MemoryGrade{MemoryAny, MemoryLocked} {
 		c := Config{Personalization: make([]byte, 100), Memory: demand}
-		if _, err := New(c); err != nil {
+		if r, err := New(c); err != nil {
 			t.Logf("%v: %v", demand, err)
 			continue
+		} else {
+			r.Close()
 		}
 		r := white(t, c)
 		a := accumulatorOf(t, r)
-		var first [2]*secmem.Block
+		before := a.memory
 		moved := 0
 		data := bytes.Repeat([]byte{0xa5}, 64)
-		look := func() {
-			t.Helper()
-			for i, m := range a.memory {
-				p := *a.part(i)
-				if &p[:1][0] != &m.Bytes()[0] || cap(p) != len(m.Bytes()) {
-					t.Fatal("a part is not in its memory")
-				}
-				if m == first[i] {
-					continue
-				}
-				if first[i] != nil {
-					moved++
-					if first[i].Intact() {
-						t.Error("the memory before was not given back")
-					}
-				}
-				first[i] = m
-			}
-		}
 		n := 0
 		for range 1000 {
 			for i := range r.sources {
 				a.add(i, 1, data, 64)
-				if n += 64; !bytes.Equal(a.seed[max(0, len(a.seed)-64):], data) {
+				if n += 64; len(a.seed) != n || !bytes.Equal(a.seed[n-64:], data) {
 					t.Fatal("data are lost")
 				}
-				look()
+				for i, m := range a.memory {
+					p := *a.part(i)
+					if &p[0] != &m.Bytes()[0] || cap(p) != len(m.Bytes()) || m.Grade() < demand.least() {
+						t.Fatal("a part is not in its memory")
+					}
+					if m != before[i] && before[i] != nil {
+						moved++
+						if before[i].Intact() {
+							t.Error("the memory before was not given back")
+						}
+					}
+					before[i] = m
+				}
 			}
 			if a.shorten(conditioner.SHA512, 0) {
 				n = 64
 			}
-			if n != len(a.seed) {
-				t.Fatalf("%d bytes; want %d", len(a.seed), n)
-			}
 		}
-		for len(a.seed) <= a.limit {
-			for i := range r.sources {
-				a.add(i, 1, data, 64)
-			}
+		if moved == 0 {
+			t.Error("the parts never moved: the test is blind")
 		}
-		look()
 		h := r.shards.LockIndex(0)
 		if err := r.install(&h.Value, a); err != nil {
 			t.Fatal(err)
 		}
 		h.Release()
-		if demand == MemoryAny {
-			if moved == 0 {
-				t.Error("the parts never moved: the test is blind")
-			}
-			if cap(a.seed)+cap(a.additional) != 0 {
-				t.Error("large memory is kept for nothing")
-			}
-			continue
+		if cap(a.seed) > a.room[0] || cap(a.additional) > a.room[1] {
+			t.Error("large memory is kept for nothing")
 		}
-		look()
-		if moved > 0 {
-			t.Errorf("%v: the parts moved %d times", demand, moved)
-		}
-		if !bytes.Equal(a.seed[:cap(a.seed)], make([]byte, cap(a.seed))) {
-			t.Error("the seed is not wiped")
-		}
+	}
+}
+
+// Where there is no memory for more, what there is is shortened.
+func TestAccumulatorWithoutMemory(t *testing.T) {
+	r := white(t, Config{Sources: []es.Source{&countSource{}}})
+	a := accumulatorOf(t, r)
+	data := bytes.Repeat([]byte{0xa5}, 64)
+	for len(a.seed) < leastAccumulated {
+		a.add(0, 1, data, 64)
+	}
+	a.least = 99 // no system has that
+	before, credit := len(a.seed), a.credits[0].Bits
+	a.add(0, 8, data, 64)
+	if len(a.seed) != before || len(a.additional) != before || a.credits[0].Bits != credit {
+		t.Fatalf("%d and %d bytes, %d bits; before there were %d, %d", len(a.seed), len(a.additional), a.credits[0].Bits, before, credit)
+	}
+	if !a.shorten(conditioner.SHA512, 0) || len(a.seed) != 64 {
+		t.Fatal("nothing was shortened")
+	}
+	a.add(0, 8, data, 64)
+	if len(a.seed) != 128 || a.credits[0].Bits != credit+8 {
+		t.Errorf("%d bytes, %d bits", len(a.seed), a.credits[0].Bits)
 	}
 }
 
