@@ -38,7 +38,7 @@ var imports = map[string][]string{
 	"conditioner":              {"internal/selftest"},
 	"drng":                     {"internal/aesctr", "internal/chacha20", "internal/fips", "internal/secmem", "internal/selftest", "internal/zero"},
 	"drng/drngtest":            {"drng"},
-	"es":                       {"conditioner", "internal/clock", "internal/cpu", "internal/ctxsync", "internal/health", "internal/hwrand", "internal/jitter", "internal/node", "internal/safefile", "internal/selftest", "internal/stripe", "internal/sysrand", "internal/zero"},
+	"es":                       {"conditioner", "internal/clock", "internal/cpu", "internal/ctxsync", "internal/health", "internal/hwrand", "internal/jitter", "internal/node", "internal/safefile", "internal/secmem", "internal/selftest", "internal/stripe", "internal/sysrand", "internal/zero"},
 	"es/assess":                {},
 	"es/estest":                {"es"},
 	"internal/aesctr":          {"internal/cpu", "internal/impl", "internal/zero"},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lrng-go/lrng/conditioner"
 	"github.com/lrng-go/lrng/internal/ctxsync"
+	"github.com/lrng-go/lrng/internal/secmem"
 	"github.com/lrng-go/lrng/internal/zero"
 )
 
@@ -62,18 +63,25 @@ type Auxiliary struct {
 	err          error // what is wrong with the configuration
 
 	// lock guards the fields below. It is held while data are hashed.
-	lock    ctxsync.Lock
-	state   hash.Hash // S, over "STATE0"; nil after Clear
-	output  hash.Hash // O, over "OUTPUT"
-	width   int       // of their digests, in bits
-	digests [2][maxBlock / 8]byte
-	scratch [32]byte
-	test    func() error // the self-test of the hash
+	lock             ctxsync.Lock
+	state            hash.Hash    // S, over "STATE0"; nil after Clear
+	output           hash.Hash    // O, over "OUTPUT"
+	width            int          // of their digests, in bits
+	test             func() error // the self-test of the hash
+	*auxiliaryMemory              // in mem; nil after Clear
+	mem              secmem.Value[auxiliaryMemory]
 
 	credit atomic.Int64 // entropy in the pool, in bits; at most width
 
 	mu     sync.Mutex // guards notify
 	notify []func()
+}
+
+// auxiliaryMemory is what goes into and comes out of the hashes. The standard library has
+// their running states in memory of its own.
+type auxiliaryMemory struct {
+	digests [2][maxBlock / 8]byte
+	scratch [32]byte
 }
 
 // NewAuxiliary returns an empty pool. If c is not valid, its Validate and all
@@ -87,10 +95,21 @@ func NewAuxiliary(c AuxiliaryConfig) *Auxiliary {
 	a.oversampling = c.Oversampling
 	a.state, a.output, a.width, a.err = poolHash("AuxiliaryConfig.Conditioner", c.Conditioner)
 	a.test = selfTestOf(c.Conditioner)
+	a.mem.Lasting = true
 	if a.err == nil {
+		a.revive()
 		a.start()
 	}
 	return a
+}
+
+// revive gives the pool memory, if it has lost its own: this is a child process then. What
+// is in the pool is the parent's, too, and is not credited any more.
+func (a *Auxiliary) revive() {
+	if !a.mem.Intact() {
+		a.auxiliaryMemory, _ = a.mem.Renew() // without a demand there is no error
+		a.credit.Store(0)
+	}
 }
 
 // poolHash returns two states of c, SHA-512 if it is nil, and their width in
@@ -299,10 +318,13 @@ func (a *Auxiliary) Clear() {
 	defer a.release()
 	a.credit.Store(0)
 	if a.state != nil {
+		a.revive()
 		a.forget(a.state)
 		a.forget(a.output)
 		a.state, a.output = nil, nil
 	}
+	a.mem.Free()
+	a.auxiliaryMemory = nil
 }
 
 // String returns the name of the type. The state is not printed.
@@ -323,6 +345,7 @@ func (a *Auxiliary) acquire(ctx context.Context) error {
 		a.release()
 		return fmt.Errorf("es: auxiliary: cleared: %w", ErrUnavailable)
 	}
+	a.revive()
 	return nil
 }
 

@@ -613,6 +613,9 @@ func memory(v reflect.Value) (b []byte) {
 			b = memory(v.Elem())
 		}
 	case reflect.Struct:
+		if strings.HasPrefix(v.Type().Name(), "Value[") {
+			return nil // secmem.Value: another pointer leads to what is in it
+		}
 		for i := range v.NumField() {
 			b = append(b, memory(v.Field(i))...)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/lrng-go/lrng/conditioner"
 	"github.com/lrng-go/lrng/internal/clock"
 	"github.com/lrng-go/lrng/internal/health"
+	"github.com/lrng-go/lrng/internal/secmem"
 	"github.com/lrng-go/lrng/internal/zero"
 )
 
@@ -98,15 +99,14 @@ type eventPool struct {
 	available atomic.Int64 // credit of a read, in bits, before the rate
 
 	// The fields below are guarded by the lock of the source.
-	cleared bool
-	state   hash.Hash
-	digests [3][maxBlock / 8]byte
-	label   [1]byte
-	encoded [sampleSize * 64]byte // of events that have yet to go into state
-	filled  int                   // bytes of them
-	input   int                   // bits that went into state, the digest before included
-	counted int                   // events that make up no whole bit: less than osr
-	credit  int                   // entropy in state, in bits: at most width
+	cleared          bool
+	*eventPoolMemory // in mem; nil after clear
+	mem              secmem.Value[eventPoolMemory]
+	state            hash.Hash
+	filled           int // bytes in encoded
+	input            int // bits that went into state, the digest before included
+	counted          int // events that make up no whole bit: less than osr
+	credit           int // entropy in state, in bits: at most width
 
 	step      uint64 // of the clock, in ticks; 0 before the first interval
 	intervals int    // looked at for step, up to stepSamples
@@ -127,9 +127,18 @@ type eventPool struct {
 	events, stuck, credited uint64 // of all time; credited in bits
 }
 
+// eventPoolMemory is what goes into and comes out of the hash. The standard library has the
+// running state of the hash in memory of its own.
+type eventPoolMemory struct {
+	digests [3][maxBlock / 8]byte
+	label   [1]byte
+	encoded [sampleSize * 64]byte // of events that have yet to go into state
+}
+
 // init sets up the pool for a configuration of the type named config.
 func (p *eventPool) init(name, config string, rateField, osr int, c conditioner.Conditioner) {
 	p.name, p.osr = name, osr
+	p.mem.Lasting = true
 	if p.rate, p.invalid = newRate(config, rateField, 256); p.invalid != nil {
 		return
 	}
@@ -152,7 +161,18 @@ func (p *eventPool) init(name, config string, rateField, osr int, c conditioner.
 			return
 		}
 	}
+	p.revive()
 	p.begin(nil)
+}
+
+// revive gives the pool memory, if it has lost its own: this is a child process then. What
+// is in the pool is the parent's, too, and is not credited any more.
+func (p *eventPool) revive() {
+	if !p.mem.Intact() {
+		p.eventPoolMemory, _ = p.mem.Renew() // without a demand there is no error
+		p.filled, p.credit, p.counted = 0, 0, 0
+		p.publish()
+	}
 }
 
 // most returns the most that one call is credited with, in bits, before the rate.
@@ -178,6 +198,7 @@ func (p *eventPool) absorb(c *chain, events []event) (more bool) {
 	if p.cleared {
 		return false
 	}
+	p.revive()
 	before := p.available.Load()
 	done := false
 	defer p.dropUnless(&done)
@@ -377,6 +398,7 @@ func (p *eventPool) read(ctx context.Context, out []byte, bits int) (credit int,
 	if err := p.status(); err != nil {
 		return 0, err
 	}
+	p.revive()
 	done := false
 	defer p.dropUnless(&done)
 	credit = p.grant(len(out), bits)
@@ -463,8 +485,9 @@ func (p *eventPool) clear() {
 	if p.state != nil {
 		zero.Hash(p.state)
 	}
-	zero.Bytes(p.encoded[:])
 	clear(p.record)
+	p.mem.Free()
+	p.eventPoolMemory = nil
 	p.filled, p.credit, p.counted, p.record, p.wanted = 0, 0, 0, nil, 0
 	p.meter.clear()
 	p.cleared = true

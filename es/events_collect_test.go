@@ -788,7 +788,7 @@ func TestEventsClear(t *testing.T) {
 		}
 		feedEvents(e, line.events(2000), 0)
 	}
-	if e.pool.credit != 0 || e.pool.record != nil || e.pool.encoded != [320]byte{} {
+	if e.pool.credit != 0 || e.pool.record != nil || e.pool.eventPoolMemory != nil || e.pool.mem.Intact() {
 		t.Error("something is left")
 	}
 }

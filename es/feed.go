@@ -11,6 +11,7 @@ import (
 	"github.com/lrng-go/lrng/conditioner"
 	"github.com/lrng-go/lrng/internal/ctxsync"
 	"github.com/lrng-go/lrng/internal/health"
+	"github.com/lrng-go/lrng/internal/secmem"
 	"github.com/lrng-go/lrng/internal/zero"
 )
 
@@ -87,15 +88,16 @@ type feed struct {
 	closed bool
 	stop   chan struct{} // of the goroutine; closed by Close
 
+	*feedMemory // in mem; nil before the first use and after Close
+	mem         secmem.Value[feedMemory]
+
 	watch  *watch
-	part   [feedBlock]byte // the block that is open
-	parts  int             // bytes in it
-	usable bool            // it may be stored when it is complete
-	blocks uint64          // that were tested, in all
-	store  [feedSize]byte  // usable blocks, the oldest first
-	n      int             // bytes in it
-	since  time.Time       // when the first of them came
-	noise  []byte          // where GetNoise wants samples
+	parts  int       // bytes in part
+	usable bool      // it may be stored when it is complete
+	blocks uint64    // that were tested, in all
+	n      int       // bytes in store
+	since  time.Time // when the first of them came
+	noise  []byte    // where GetNoise wants samples
 
 	failed error // the permanent failure
 	alarm  error // an intermittent failure that nobody was told of
@@ -110,10 +112,17 @@ type feed struct {
 	notify  []func()
 }
 
+// feedMemory is what was read.
+type feedMemory struct {
+	part  [feedBlock]byte // the block that is open
+	store [feedSize]byte  // usable blocks, the oldest first
+}
+
 // init sets up a feed. Config is the name of its configuration; field is the Rate there
 // and def the recommended one.
 func (f *feed) init(config, name, certificate string, field, def int, read func([]byte) (int, error), interrupt func()) {
 	f.name, f.certificate, f.read, f.interrupt = name, certificate, read, interrupt
+	f.mem.Lasting = true
 	if f.rate, f.invalid = newRate(config, field, def); f.invalid != nil {
 		return
 	}
@@ -145,7 +154,7 @@ func (f *feed) Certificate() string { return f.certificate }
 func (f *feed) Available(bits int) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.stale() {
+	if f.stale() || !f.mem.Intact() {
 		return 0
 	}
 	return f.rate.available(min(bits, 8*f.n))
@@ -193,7 +202,7 @@ func (f *feed) fill(ctx context.Context, p []byte) error {
 		}
 		// Long ones are filled in parts. What is read may leave less than a block of
 		// the store empty.
-		if n := min(len(p), len(f.store)-feedBlock); n <= f.n {
+		if n := min(len(p), feedSize-feedBlock); n <= f.n {
 			f.take(p[:n])
 			p = p[n:]
 		}
@@ -265,6 +274,8 @@ func (f *feed) Close() error {
 	if !f.closed {
 		f.closed = true
 		f.drop()
+		f.mem.Free()
+		f.feedMemory = nil
 		if f.watch != nil {
 			f.watch.clear()
 		}
@@ -304,6 +315,7 @@ func (f *feed) await(ctx context.Context, patience time.Duration, step func() (d
 			return fmt.Errorf("es: %s: %w", f.name, err)
 		}
 		f.mu.Lock()
+		f.revive()
 		done, err := step()
 		if !done && err == nil && !f.active {
 			err = f.unavailable()
@@ -388,16 +400,29 @@ func (f *feed) take(p []byte) {
 	f.n = rest
 }
 
+// revive sees to it that there is memory, unless the feed is closed. In a child process
+// there is nothing in it: its parent uses what was read.
+func (f *feed) revive() {
+	if !f.closed && !f.mem.Intact() {
+		f.n, f.parts = 0, 0
+		f.feedMemory, _ = f.mem.Renew() // without a demand there is no error
+	}
+}
+
 // drop wipes all data.
 func (f *feed) drop() {
-	zero.Bytes(f.store[:])
+	if f.mem.Intact() {
+		zero.Bytes(f.store[:])
+	}
 	f.n = 0
 	f.dropPart()
 }
 
 // dropPart wipes the block that is open.
 func (f *feed) dropPart() {
-	zero.Bytes(f.part[:])
+	if f.mem.Intact() {
+		zero.Bytes(f.part[:])
+	}
 	f.parts = 0
 	if f.watch != nil {
 		f.watch.dropBlock()
@@ -406,7 +431,7 @@ func (f *feed) dropPart() {
 
 // wanted returns how much to read next, in bytes, or 0 for nothing.
 func (f *feed) wanted() int {
-	if f.over() != nil || len(f.store)-f.n < feedBlock && len(f.noise) == 0 && f.watch.ready() {
+	if f.over() != nil || feedSize-f.n < feedBlock && len(f.noise) == 0 && f.watch.ready() {
 		return 0
 	}
 	return feedBlock - f.parts
@@ -509,6 +534,7 @@ func (f *feed) absorb(p []byte, n int, err error) (stored bool, pause time.Durat
 		f.fail(&HealthError{Source: f.name, Test: "length of a read", Count: n, Cutoff: len(p) + 1, Permanent: true})
 		return false, 0, false
 	}
+	f.revive()
 	switch {
 	case n > 0:
 		f.failures, f.nothing, f.why = 0, 0, nil
@@ -532,7 +558,7 @@ func (f *feed) absorb(p []byte, n int, err error) (stored bool, pause time.Durat
 // test appends p to the block that is open, and runs the tests on it.
 func (f *feed) test(p []byte) *health.Failure {
 	if f.parts == 0 {
-		f.usable = f.watch.ready() && len(f.store)-f.n >= feedBlock
+		f.usable = f.watch.ready() && feedSize-f.n >= feedBlock
 	}
 	if n := copy(f.noise, p); n > 0 {
 		f.noise, f.usable = f.noise[n:], false

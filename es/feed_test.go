@@ -212,7 +212,7 @@ func TestFeedClose(t *testing.T) {
 				t.Errorf("Close: %v", err)
 			}
 		}
-		if r.n != 0 || r.store != [feedSize]byte{} || r.part != [feedBlock]byte{} || *r.watch.samples != (health.Tests{}) {
+		if r.n != 0 || r.feedMemory != nil || r.mem.Intact() || *r.watch.samples != (health.Tests{}) {
 			t.Error("not wiped")
 		}
 		in.wantWiped(t)
@@ -304,7 +304,7 @@ func TestFeedHang(t *testing.T) {
 			t.Errorf("Close after the read returned: %v, %d goroutines", err, goroutines())
 		}
 		in.wantWiped(t)
-		if r.n != 0 || r.part != [feedBlock]byte{} {
+		if r.n != 0 || r.mem.Intact() {
 			t.Error("what came late was kept")
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lrng-go/lrng/internal/secmem"
 	"github.com/lrng-go/lrng/internal/zero"
 )
 
@@ -45,8 +46,9 @@ type jitterAhead struct {
 
 	mu      sync.Mutex // guards the fields below; never held during collection
 	blocks  []jitterBlock
-	size    int // of the blocks in bytes, and
-	bits    int // the entropy asked for: those of the last call
+	memory  *secmem.Block // of their data
+	size    int           // of the blocks in bytes, and
+	bits    int           // the entropy asked for: those of the last call
 	filling bool
 	cancel  context.CancelFunc // ends the filling
 	filler  sync.WaitGroup
@@ -57,7 +59,7 @@ type jitterAhead struct {
 
 // A jitterBlock is what a call of GetEntropy delivers.
 type jitterBlock struct {
-	data   [maxBlock / 8]byte
+	data   []byte // maxBlock/8 bytes
 	credit int
 	at     time.Time // when it was collected; zero if it is empty
 }
@@ -65,7 +67,7 @@ type jitterBlock struct {
 func (b *jitterBlock) full() bool { return !b.at.IsZero() }
 
 func (b *jitterBlock) wipe() {
-	zero.Bytes(b.data[:])
+	zero.Bytes(b.data)
 	b.credit, b.at = 0, time.Time{}
 }
 
@@ -81,6 +83,32 @@ func tooOld(monotonic, wall, age time.Duration) bool {
 	return monotonic >= age || wall >= age || wall < 0
 }
 
+// allocate makes new blocks. They are lasting: one that turned to zeros would be delivered.
+func (a *jitterAhead) allocate() bool {
+	if a.memory != nil {
+		a.memory.Free()
+	}
+	a.blocks = nil
+	m, err := secmem.AllocLasting(a.limit*maxBlock/8, secmem.Heap)
+	if err != nil {
+		return false
+	}
+	a.memory = m
+	a.blocks = make([]jitterBlock, a.limit)
+	p := m.Bytes()
+	for i := range a.blocks {
+		a.blocks[i].data = p[i*maxBlock/8 : (i+1)*maxBlock/8]
+	}
+	return true
+}
+
+// forgetParent drops the blocks if this is a child process: its parent uses them.
+func (a *jitterAhead) forgetParent() {
+	if a.memory != nil && !a.memory.Intact() {
+		a.memory, a.blocks = nil, nil
+	}
+}
+
 // take copies a block to p, if there is one for the call, and wipes it.
 func (a *jitterAhead) take(p []byte, bits int) (credit int, ok bool) {
 	a.mu.Lock()
@@ -88,10 +116,13 @@ func (a *jitterAhead) take(p []byte, bits int) (credit int, ok bool) {
 	if len(p) > maxBlock/8 || a.closed {
 		return 0, false
 	}
+	a.forgetParent()
 	if a.size != len(p) || a.bits != bits || a.blocks == nil {
 		a.wipe()
 		a.size, a.bits = len(p), bits
-		a.blocks = make([]jitterBlock, a.limit)
+		if !a.allocate() {
+			return 0, false
+		}
 	}
 	for i := range a.blocks {
 		b := &a.blocks[i]
@@ -99,7 +130,7 @@ func (a *jitterAhead) take(p []byte, bits int) (credit int, ok bool) {
 			b.wipe()
 		}
 		if b.full() {
-			copy(p, b.data[:])
+			copy(p, b.data)
 			credit = b.credit
 			b.wipe()
 			return credit, true
@@ -112,11 +143,12 @@ func (a *jitterAhead) take(p []byte, bits int) (credit int, ok bool) {
 func (a *jitterAhead) store(p []byte, bits, credit int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.forgetParent()
 	b := a.free()
 	if b == nil || a.closed || len(p) != a.size || bits != a.bits {
 		return
 	}
-	copy(b.data[:], p)
+	copy(b.data, p)
 	b.credit, b.at = credit, time.Now()
 	if a.expiry == nil {
 		a.expiry = time.AfterFunc(a.age, a.expire)
@@ -158,6 +190,7 @@ func (a *jitterAhead) expire() {
 
 // wipe wipes all blocks. The caller holds a.mu.
 func (a *jitterAhead) wipe() {
+	a.forgetParent()
 	for i := range a.blocks {
 		a.blocks[i].wipe()
 	}
@@ -179,6 +212,10 @@ func (a *jitterAhead) close() {
 	a.mu.Lock()
 	a.closed = true
 	a.wipe()
+	if a.memory != nil {
+		a.memory.Free()
+	}
+	a.memory, a.blocks = nil, nil
 	if a.cancel != nil {
 		a.cancel()
 	}
