@@ -166,11 +166,13 @@ func (p *eventPool) init(name, config string, rateField, osr int, c conditioner.
 }
 
 // revive gives the pool memory, if it has lost its own: this is a child process then. What
-// is in the pool is the parent's, too, and is not credited any more.
+// is in the pool is the parent's, too, and is not credited any more; nor are the events that
+// are on their way, since a start-up test begins.
 func (p *eventPool) revive() {
 	if !p.mem.Intact() {
 		p.eventPoolMemory, _ = p.mem.Renew() // without a demand there is no error
 		p.filled, p.credit, p.counted = 0, 0, 0
+		p.restart()
 		p.publish()
 	}
 }
