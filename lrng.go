@@ -62,6 +62,34 @@
 // operating system refuses them the request is served all the same; the status counts
 // that.)
 //
+// # Memory
+//
+// The states of the instances, output that was generated ahead of need, seeds on their
+// way from the sources to them, and what the sources of package es keep from one call to the next are in
+// memory outside of the Go heap, of the best grade that the system grants:
+//
+//	secret     no part of the kernel's own map of memory: not in core dumps, not swapped,
+//	           not to be read by debuggers and other processes of whatever privilege, and
+//	           not had by a child process (Linux: memfd_secret)
+//	locked     not swapped, not dumped and wiped in a child process (on some systems without
+//	           the latter two); a debugger that insists reads it
+//	droppable  the same as locked, but the kernel may drop it: what was in it is then
+//	           unseeded, and never used (Linux)
+//	private    not dumped and wiped in a child process; it may be swapped
+//	heap       that of any other data
+//
+// The [Status] says which it is, and why no better. No more than 16 KiB are locked in a
+// process, so that with very many shards some are in a lower grade, unless
+// [Config].Memory demands one.
+//
+// In a child process of fork(2) without exec, no generator has a seed: requests wait, or
+// fail, until it has a new one.
+//
+// Not covered are: seeds that [RNG.GetSeed] hands out; the answer of a source that is not
+// of package es while it is on its way; hash functions of the standard library, which
+// pools, conditioning and the mechanisms that are built on hashes run in: between calls those of
+// mechanisms are empty, those of pools are not; and in FIPS mode the keys of CTR_DRBG.
+//
 // # Failure
 //
 // [RNG.Read] waits until the generator is fully seeded, and then fills its buffer
@@ -91,9 +119,8 @@
 //
 // The security strength is that of the mechanism: 256 bits for all that lrng provides
 // but CTR_DRBG with shorter keys. Data handed out are erased from the memory of the generator before
-// the call returns. What is not erased: registers, and copies on signal stacks.
-// The state is in ordinary memory: it is in core dumps. Nothing here is
-// validated or certified.
+// the call returns. What is not erased: registers, and copies on stacks, those of signals
+// included, which core dumps have. Nothing here is validated or certified.
 //
 // Since Go 1.26 most functions of the standard library ignore the reader that
 // they are given and use the generator of the runtime: see the example program

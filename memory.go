@@ -3,6 +3,7 @@ package lrng
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/lrng-go/lrng/drng"
 	"github.com/lrng-go/lrng/internal/secmem"
@@ -137,8 +138,10 @@ func (r *RNG) memoryStatus(shards secmem.Grade) (grade, why string) {
 	case !m.secret:
 		why = fmt.Sprintf("%s %v", m.info.Name, errOwnMemory)
 	default:
-		if why = secmem.State().Refusals; why == "" {
-			why = fmt.Sprintf("no more than %d bytes are locked in a process, unless Config.Memory asks for it", secmem.LockLimit)
+		why = secmem.State().Refusals
+		if why == "" || least < secmem.Locked && !strings.Contains(why, "locked: ") {
+			limit := fmt.Sprintf("no more than %d bytes are locked in a process, unless Config.Memory asks for it", secmem.LockLimit)
+			why = strings.TrimPrefix(why+"; "+limit, "; ")
 		}
 	}
 	return least.String(), why

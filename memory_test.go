@@ -172,6 +172,9 @@ func TestMemoryLockLimit(t *testing.T) {
 		r := newRNG(t, c)
 		mustRead(t, r, 100)
 		look()
+		if st := r.Status(); !heapOnly() && (gradeOf(st.Memory) > gradeOf("droppable") || !strings.Contains(st.MemoryReason, "16384 bytes") && !strings.Contains(st.MemoryReason, "locked: ")) {
+			t.Errorf("50 shards: %s (%s)", st.Memory, st.MemoryReason)
+		}
 	}
 	if most := slices.Max(locked); most > max(before, secmem.LockLimit) {
 		t.Errorf("locked bytes: %d", locked)

@@ -12,12 +12,13 @@
 //
 // The state of a mechanism, with all that it works on, is in memory outside of the Go
 // heap that is kept out of swap, core dumps and child processes as far as the system
-// grants it: see Memory in the documentation of package lrng. It is allocated by the first Seed, and
-// given back by Clear or when the mechanism is garbage. What the hash functions and, in FIPS
-// mode, the AES of the standard library work on is theirs: see each mechanism.
+// grants it: see Memory in the documentation of package lrng. It is allocated by the
+// first Seed, and given back by Clear or when the mechanism is garbage. What the hash
+// functions and, in FIPS mode, AES of the standard library work on is theirs.
 //
 // In a child process of fork(2) without exec, and after the kernel dropped memory that it
-// may drop, a mechanism is not seeded.
+// may drop, a mechanism is not seeded: Generate returns [ErrNotSeeded], and Seed
+// instantiates.
 //
 // # Self-tests
 //

@@ -175,40 +175,30 @@ func TestMemoryIsGivenBack(t *testing.T) {
 		}
 		return n
 	}
-	n := 100_000
-	if testing.Short() {
-		n = 10_000
-	}
 	runtime.GC()
 	before := total()
-	peak := before
-	for i := range n {
-		c := NewChaCha20()
-		if err := c.Seed([]byte{1}, nil); err != nil {
-			t.Fatal(err)
-		}
-		if i%1000 == 0 {
-			if i%10_000 == 0 {
-				runtime.GC()
+	rounds := 10
+	if testing.Short() {
+		rounds = 1
+	}
+	for range rounds {
+		for range 10_000 {
+			c := NewChaCha20()
+			if err := c.Seed([]byte{1}, nil); err != nil {
+				t.Fatal(err)
 			}
-			peak = max(peak, total())
 		}
-	}
-	// 10⁴ of them, at 128 bytes, can be garbage that was not yet collected; as many
-	// again on a machine that is slow to run cleanups.
-	if most := before + 4*10_000*128; peak > most {
-		t.Errorf("%d bytes of arenas at the most, %d before; want at most %d", peak, before, most)
-	}
-	var after int
-	for range 200 {
-		runtime.GC()
-		if after = total(); after <= before+3*secmem.ArenaSize {
-			break
+		after := 0
+		for range 1000 {
+			runtime.GC()
+			if after = total(); after <= before+3*secmem.ArenaSize { // one empty arena of each grade is kept
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
 		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	if after > before+3*secmem.ArenaSize { // one empty arena of each grade is kept
-		t.Errorf("%d bytes of arenas after, %d before", after, before)
+		if after > before+3*secmem.ArenaSize {
+			t.Fatalf("%d bytes of arenas before, %d after 10⁴ mechanisms", before, after)
+		}
 	}
 	if locked := secmem.State().Locked; locked > secmem.LockLimit+16*1024 { // what other tests demanded
 		t.Errorf("%d bytes are locked", locked)

@@ -23,6 +23,10 @@
 // a process share them; the package locks no more than [LockLimit] in all, except for who
 // asks for Locked or more. Nothing is mapped before the first use.
 //
+// A [Block] is bytes, a [Value] a block with a type; both are given back when they are
+// garbage. Blocks lie on one page where the kernel may drop memory, and what must not turn to
+// zeros in the middle of its use is lasting: it is not put there.
+//
 // # Child processes
 //
 // A child of fork(2) has the parent's heap, and would go on with its random numbers.
