@@ -69,7 +69,7 @@ func secretMemory(d drng.DRNG) secmem.Holder {
 
 // errVanished is the error of a request to an instance whose memory is gone. It leads to a
 // new seed.
-var errVanished = fmt.Errorf("%w: the memory of the instance is gone", drng.ErrNotSeeded)
+var errVanished = errors.New("lrng: the memory of the instance is gone")
 
 // allocate gives an instance its memory, unless it has it: room for additional input, for
 // output of a mechanism that is not ours, and for so many bytes ahead of need. It notes the

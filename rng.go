@@ -509,7 +509,7 @@ func (in *instance) read(b []byte) error {
 		return errVanished
 	}
 	err := in.output(b)
-	if err == nil && !in.memory.Kept() {
+	if err == nil && !in.memory.Kept() || err != nil && !in.alive() {
 		clear(b)
 		err = errVanished
 	}
@@ -680,7 +680,7 @@ func (r *RNG) served(due bool, err error) error {
 		return err
 	}
 	r.logLoss()
-	if errors.Is(err, drng.ErrReseedRequired) || errors.Is(err, drng.ErrNotSeeded) {
+	if errors.Is(err, drng.ErrReseedRequired) || errors.Is(err, errVanished) {
 		return errUnseeded
 	}
 	r.log.mechanismFailed(err)

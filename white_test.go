@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/fips140"
+	"errors"
 	"reflect"
 	"slices"
 	"testing"
@@ -352,4 +353,59 @@ func TestLevelFollowsShard0(t *testing.T) {
 		}
 		h.Release()
 	}
+}
+
+// An instance that loses its memory between two requests is seeded anew, and requests go on:
+// the kernel may drop memory at any time.
+func TestVanishedInstance(t *testing.T) {
+	for _, ahead := range []int{-1, 500} {
+		r := white(t, Config{OutputBuffer: ahead, Personalization: []byte("mine")})
+		for i := range 6 {
+			before := r.Status().Instances[0]
+			h := r.shards.LockIndex(0)
+			in := &h.Value
+			switch {
+			case i == 0: // not yet seeded
+			case i%2 == 0:
+				in.memory.Free()
+			default:
+				in.d.Clear()
+			}
+			h.Release()
+			out := make([]byte, 2000)
+			if n, err := r.Read(out[:10*i]); n != 10*i || err != nil || i > 0 && bytes.Equal(out[:10*i], make([]byte, 10*i)) {
+				t.Fatalf("%d, %v", n, err)
+			}
+			if _, err := r.Read(out); err != nil {
+				t.Fatal(err)
+			}
+			after := r.Status().Instances[0]
+			if want := before.Lost + min(1, uint64(i)); after.Lost != want || after.Seeds != want+1 {
+				t.Errorf("%d bytes ahead, round %d: %d seeds, %d lost; want %d lost", ahead, i, after.Seeds, after.Lost, want)
+			}
+		}
+		// Prediction resistance has an instance of its own.
+		for range 3 {
+			if _, err := r.PredictionResistant().Read(make([]byte, 40)); err != nil {
+				t.Fatal(err)
+			}
+			r.pr.memory.Free()
+			r.pr.d.Clear()
+		}
+	}
+}
+
+// What a mechanism of somebody else says of itself is not taken for that.
+func TestForeignNotSeeded(t *testing.T) {
+	r := white(t, Config{OutputBuffer: -1, DRNG: func() (drng.DRNG, error) { return &neverSeeded{drng.NewChaCha20()}, nil }})
+	if n, err := r.Read(make([]byte, 10)); n != 0 || !errors.Is(err, drng.ErrNotSeeded) {
+		t.Errorf("%d, %v", n, err)
+	}
+}
+
+type neverSeeded struct{ drng.DRNG }
+
+func (*neverSeeded) Generate(out, _ []byte) error {
+	clear(out)
+	return drng.ErrNotSeeded
 }
