@@ -216,5 +216,4 @@ func newMarker() *atomic.Uint32 {
 
 func freeMarker(m *atomic.Uint32) { unix.MunmapPtr(unsafe.Pointer(m), uintptr(pageSize())) }
 
-//go:noinline
-func sameProcess(pid int) bool { return unix.Getpid() == pid }
+func processID() int { return unix.Getpid() }

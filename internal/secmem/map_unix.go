@@ -51,6 +51,4 @@ func unmap(p unsafe.Pointer, size int) {
 // There is no marker: package unix has no minherit(2).
 func newMarker() *atomic.Uint32 { return nil }
 func freeMarker(*atomic.Uint32) {}
-
-//go:noinline
-func sameProcess(pid int) bool { return unix.Getpid() == pid }
+func processID() int            { return unix.Getpid() }

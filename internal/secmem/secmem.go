@@ -44,7 +44,6 @@ package secmem
 import (
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -226,7 +225,7 @@ func At[T any](b *Block) *T {
 // A memory is what one process has. A child makes its own.
 type memory struct {
 	marker *atomic.Uint32 // present, and not in a child, which finds it wiped
-	pid    int            // to be compared where nothing can be wiped; else 0
+	pid    int            // to be compared where nothing can be wiped; else, and where there is no fork, 0
 
 	mu       sync.Mutex
 	arenas   []*arena
@@ -243,15 +242,21 @@ func home() *memory {
 		return m
 	}
 	n := &memory{marker: newMarker()}
-	if n.marker == nil {
-		n.marker, n.pid = new(atomic.Uint32), os.Getpid()
+	mapped := n.marker != nil
+	if !mapped {
+		n.marker, n.pid = new(atomic.Uint32), processID()
 	}
 	n.marker.Store(present)
-	if !current.CompareAndSwap(m, n) && n.pid == 0 {
+	if !current.CompareAndSwap(m, n) && mapped {
 		freeMarker(n.marker)
 	}
 	return current.Load()
 }
+
+// sameProcess asks the system. It is dear, and not inlined into who seldom needs it.
+//
+//go:noinline
+func sameProcess(pid int) bool { return processID() == pid }
 
 // present is what a marker holds.
 const present = 1
