@@ -61,6 +61,7 @@ var imports = map[string][]string{
 	"internal/smoke":           {},
 	"internal/stripe":          {},
 	"internal/sysrand":         {"internal/zero", xsys},
+	"internal/twins":           {},
 	"internal/vectors":         {},
 	"internal/zero":            {},
 	"seeding":                  {"es", "internal/zero"},
