@@ -347,7 +347,8 @@ type accumulator struct {
 	room             [2]int           // bytes that a part has at first
 	limit            int              // length of a part from which on it is shortened, in bytes
 	credits          []seeding.Credit
-	charged          bool // the margin of the conditioner has been paid
+	charged          bool   // the margin of the conditioner has been paid
+	generation       uint64 // of the machine, when the first of the data were collected
 }
 
 const (

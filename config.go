@@ -49,8 +49,8 @@ type Config struct {
 	// need, at most 65536. Ahead is fast, but a machine that is cloned hands out
 	// the same bytes twice: see Twins in the documentation of the package.
 	//
-	// 0: automatic, 1024 where the processor says that it is not a virtual one,
-	// else none. Positive: so many (none if ReseedInterval is negative), for those who
+	// 0: automatic, 1024 where the processor says that it is not a virtual one, or
+	// where clones are noticed in time, else none. Positive: so many (none if ReseedInterval is negative), for those who
 	// know that nobody clones their machine. Negative: none. Without a buffer each request is combined
 	// with fresh bytes of the operating system; with one, each refill is.
 	OutputBuffer int

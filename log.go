@@ -111,6 +111,14 @@ func (g logger) rate(name string, bits int) {
 	g.write(slog.LevelInfo, "lrng: source rate", slog.String("source", name), slog.Int("bits", bits))
 }
 
+func (g logger) copied(page string, changes uint64) {
+	g.write(slog.LevelWarn, "lrng: the machine was copied", slog.String("page", page), slog.Uint64("changes", changes))
+}
+
+func (g logger) restless(page string) {
+	g.write(slog.LevelError, "lrng: no longer looks at a page that changes all the time", slog.String("page", page))
+}
+
 func (g logger) closed() { g.write(slog.LevelInfo, "lrng: closed") }
 
 // warnStderr is the warning of the default generator, which has no logger. It

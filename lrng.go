@@ -56,11 +56,18 @@
 // Output that was generated ahead of need is lost if the machine is cloned: both
 // copies would hand it out. So unless the caller insists ([Config].OutputBuffer),
 // output is generated ahead only where the processor says that it is not a virtual
-// one. Elsewhere each request is combined with 32 fresh bytes of the operating system
-// and the time as additional input, so that the result is no weaker than crypto/rand. (A
-// mechanism that takes less additional input gets fewer bytes, 16 at least. If the
-// operating system refuses them the request is served all the same; the status counts
-// that.)
+// one, or where a page of the hypervisor counts the clones before they run
+// (/dev/vmclock0). Elsewhere each request is combined with 32 fresh bytes of the operating
+// system, a word of the generator of the processor, its cycle counter and the time as
+// additional input: the result is no weaker than crypto/rand, and two clones differ from
+// the first request on as long as any one of these differs. (A mechanism that takes
+// less additional input gets no time, or fewer bytes, 16 at least. If the operating
+// system refuses them the request is served all the same; the status counts that.)
+//
+// Where such a page is readable it is looked at before and after each request, in all
+// modes. When it has changed, what the request generated is thrown away, and so is what
+// was generated ahead and what was collected towards a seed; every shard is seeded anew
+// before it outputs anything. See docs/twins.md.
 //
 // # Memory
 //

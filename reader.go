@@ -112,6 +112,9 @@ func (r *RNG) reseedAndGenerate(ctx context.Context, b []byte, patient bool) err
 	if err == nil {
 		r.wants[0].Store(false) // the next request sees to it
 	}
+	if errors.Is(err, errCopied) {
+		return errUnseeded
+	}
 	return err
 }
 
@@ -250,11 +253,17 @@ func (f *freshReader) read(ctx context.Context, b []byte, patient bool) (n int, 
 		if patient {
 			r.seedOthers(ctx)
 		}
+		generation := r.generation()
 		k, err := f.next(ctx, a, b[n:], patient)
 		if err != nil {
 			return n, err
 		}
 		r.pool.Unlock()
+		if r.generation() != generation { // a twin has this block, too
+			clear(b[n : n+k])
+			r.logLoss()
+			continue
+		}
 		if err := selftest.Failed(); err != nil {
 			clear(b[n : n+k])
 			return n, err
@@ -424,6 +433,7 @@ func (r *RNG) GetSeed(ctx context.Context, bits int) (seed []byte, credit int, e
 		credits[i].Source = s.info
 	}
 	var from []int // the source of each entry
+	generation := r.generation()
 	for credit < bits {
 		if r.lockPool(ctx) != nil {
 			return nil, 0, context.Cause(ctx)
@@ -453,6 +463,14 @@ func (r *RNG) GetSeed(ctx context.Context, bits int) (seed []byte, credit int, e
 		credit = seeding.Sum(credits)
 		failed := r.countFailure(len(from) > before)
 		r.pool.Unlock()
+		if g := r.generation(); g != generation { // a twin has these entries, too
+			generation, credit, from = g, 0, from[:0]
+			for i := range credits {
+				credits[i].Bits = 0
+			}
+			buf.Clear()
+			r.logLoss()
+		}
 		if ctx.Err() != nil {
 			return nil, 0, context.Cause(ctx)
 		}

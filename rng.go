@@ -18,7 +18,6 @@ import (
 	"github.com/lrng-go/lrng/internal/secmem"
 	"github.com/lrng-go/lrng/internal/selftest"
 	"github.com/lrng-go/lrng/internal/shard"
-	"github.com/lrng-go/lrng/internal/sysrand"
 	"github.com/lrng-go/lrng/internal/zero"
 	"github.com/lrng-go/lrng/seeding"
 )
@@ -44,6 +43,8 @@ type RNG struct {
 	mech     atomic.Pointer[mechanism] // of every instance
 	cond     atomic.Pointer[conditioner.Conditioner]
 	chunk    atomic.Int64 // the longest request that every instance takes, in bytes
+	machine  *machine
+	twins    twinWatch
 
 	tested    *age        // since the self-tests passed
 	testsWant atomic.Bool // they are to be repeated
@@ -91,20 +92,25 @@ type mechanism struct {
 
 	secret   bool   // it keeps its state in secret memory
 	chunk    int    // bytes in one request
-	fresh    int    // bytes of additional input in each request
+	fresh    int    // bytes of additional input in each request, at most
 	due      uint64 // requests after which a shard is due
 	most     uint64 // requests after which it is unseeded
 	dueBits  uint64 // the same in bits of output
 	mostBits uint64
 	ahead    int    // bytes generated ahead of need
+	watched  bool   // only as long as copies of the machine are noticed
 	aheadWhy string // why so many
+	machine  *machine
 }
 
 // New returns a generator. It checks the configuration, and returns an error
 // that names the field at fault. It does not collect entropy: that is done on
 // first use. The caller should Close the generator when it is not needed any
 // more.
-func New(c Config) (*RNG, error) {
+func New(c Config) (*RNG, error) { return newOn(thisMachine(), c) }
+
+// newOn is New on a machine.
+func newOn(on *machine, c Config) (*RNG, error) {
 	sources := c.Sources
 	if sources == nil {
 		sources = DefaultSources()
@@ -130,7 +136,9 @@ func New(c Config) (*RNG, error) {
 		naps:       make(map[chan struct{}]struct{}),
 		shards:     shard.New[instance](c.Shards),
 		wants:      make([]atomic.Bool, c.Shards),
+		machine:    on,
 	}
+	r.watchTwins()
 	r.strategy = safeStrategy{c.Strategy}
 	r.warn = r.log.waiting
 	r.tested = newAge(testInterval, 0)
@@ -243,7 +251,7 @@ func (r *RNG) addSources() error {
 // instance.
 func (r *RNG) newMechanism(f func() (drng.DRNG, error)) (*mechanism, drng.DRNG, error) {
 	c := &r.cfg
-	m := &mechanism{new: f}
+	m := &mechanism{new: f, machine: r.machine}
 	d, err := m.instance()
 	if err != nil {
 		return nil, nil, err
@@ -266,7 +274,7 @@ func (r *RNG) newMechanism(f func() (drng.DRNG, error)) (*mechanism, drng.DRNG, 
 		m.mostBits, m.dueBits = c.ReseedBits, c.ReseedBits/4*3
 		m.chunk = int(min(uint64(m.chunk), c.ReseedBits/8))
 	}
-	m.ahead, m.aheadWhy = c.outputBuffer(m.info)
+	m.ahead, m.watched, m.aheadWhy = r.outputBuffer(m.info)
 	// One of our requests may be several of the mechanism's: those that fill the
 	// buffer for output ahead of need.
 	refill := uint64(max(1, (m.ahead+m.chunk-1)/m.chunk))
@@ -354,6 +362,7 @@ type instance struct {
 	compared     bool // the first output of d was not a known answer
 	age          *age // nil: without limit
 	stats        InstanceStatus
+	generation   uint64 // of the machine, when the seed was collected
 
 	requests uint64 // since the last seed
 	bits     uint64 // of output since the last seed
@@ -407,6 +416,7 @@ func (r *RNG) install(in *instance, a *accumulator) error {
 	}
 	in.dropAhead()
 	in.seeded, in.instantiated = true, true
+	in.generation = a.generation
 	in.requests, in.bits = 0, 0
 	in.age.restart()
 	in.stats.seeded(seeding.Sum(a.credits))
@@ -453,20 +463,30 @@ func (in *instance) wipe() {
 }
 
 // freshSize is the length of the additional input of a request, in bytes: 32
-// bytes of the operating system, the time stamp and the number of the request.
-const freshSize = 48
+// bytes of the operating system and four words.
+const freshSize = 64
 
-// freshen fills in.fresh, with fewer bytes of the operating system where the
-// mechanism does not take as many, and returns it.
+// freshen fills in.fresh with what tells this request from the same one of a twin, and
+// returns it. A mechanism that does not take as much gets fewer of the words, two at
+// least, and then fewer bytes of the operating system, 16 at least.
 func (in *instance) freshen() []byte {
+	on := in.mech.machine
 	f := in.fresh[:in.mech.fresh]
-	n := len(f) - 16
-	if !sysrand.Mix(f[:n]) {
+	n := min(len(f)-16, 32)
+	if !on.system(f[:n]) {
 		in.stats.Unmixed++
 	}
-	binary.LittleEndian.PutUint64(f[n:], clock.Now())
-	binary.LittleEndian.PutUint64(f[n+8:], in.stats.Requests)
-	return f
+	binary.LittleEndian.PutUint64(f[n:], on.word())
+	binary.LittleEndian.PutUint64(f[n+8:], on.cycles())
+	if n += 16; n+8 <= len(f) {
+		binary.LittleEndian.PutUint64(f[n:], uint64(on.monotonic()))
+		n += 8
+	}
+	if n+8 <= len(f) {
+		binary.LittleEndian.PutUint64(f[n:], in.stats.Requests)
+		n += 8
+	}
+	return f[:n]
 }
 
 // raw is one request to the mechanism, with fresh additional input if asked.
@@ -576,6 +596,7 @@ func (r *RNG) generate(b []byte) error {
 	h.Release()
 	if in.index != 0 {
 		r.kick()
+		r.loseCopies()
 		h = r.shards.LockIndex(0)
 		in = &h.Value
 		if r.usable(in, len(b)) {
@@ -624,6 +645,7 @@ func (r *RNG) lose(in *instance) {
 // those who have called lose and released the shard, and for those who log a level
 // that comes after it.
 func (r *RNG) logLoss() {
+	r.loseCopies()
 	if r.lost.Swap(false) {
 		r.log.level(seeding.FullySeeded, seeding.Unseeded)
 	}
@@ -635,7 +657,7 @@ func (r *RNG) serve(in *instance, b []byte) (due bool, err error) {
 		clear(b)
 		return false, errChunk
 	}
-	if err := in.read(b); err != nil {
+	if err := r.draw(in, b); err != nil {
 		r.lose(in)
 		return true, fmt.Errorf("lrng: %s: %w", in.mech.info.Name, err)
 	}
@@ -680,7 +702,7 @@ func (r *RNG) served(due bool, err error) error {
 		return err
 	}
 	r.logLoss()
-	if errors.Is(err, drng.ErrReseedRequired) || errors.Is(err, errVanished) {
+	if errors.Is(err, drng.ErrReseedRequired) || errors.Is(err, errVanished) || errors.Is(err, errCopied) {
 		return errUnseeded
 	}
 	r.log.mechanismFailed(err)

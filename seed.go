@@ -337,6 +337,10 @@ func (r *RNG) request(st seeding.Stage) int { return r.mech.Load().request(r.str
 // whether the round has added credit. The caller holds the pool lock.
 func (r *RNG) gather(ctx context.Context, a *accumulator, w need) (level seeding.Level, progress bool) {
 	bits, st, enough := w.bits, w.stage, w.enough
+	if g := r.generation(); g != a.generation {
+		a.clear() // a twin has it, too
+		a.generation = g
+	}
 	before := seeding.Sum(a.credits)
 	// What the round is judged by is what it adds to the accumulator.
 	total := make([]seeding.Credit, len(a.credits))

@@ -6,9 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lrng-go/lrng/drng"
 	"github.com/lrng-go/lrng/es"
-	"github.com/lrng-go/lrng/internal/cpu"
 	"github.com/lrng-go/lrng/internal/secmem"
 	"github.com/lrng-go/lrng/internal/selftest"
 	"github.com/lrng-go/lrng/seeding"
@@ -37,6 +35,8 @@ type Status struct {
 
 	Memory       string `json:"memory"`        // the least grade that state is in: "secret", "locked", "droppable", "private" or "heap"
 	MemoryReason string `json:"memory_reason"` // why it is not "secret"
+	GenerationPage    string `json:"generation_page"`    // where copies of the machine are counted, or why nowhere
+	GenerationChanges uint64 `json:"generation_changes"` // of it, noticed so far
 
 	ReseedInterval   time.Duration `json:"reseed_interval"` // negative: before each request
 	ReseedRequests   uint64        `json:"reseed_requests"`
@@ -148,7 +148,7 @@ type InstanceStatus struct {
 	Bytes         uint64 `json:"bytes"`           // in all
 	SinceSeed     uint64 `json:"since_seed"`      // requests
 	BitsSinceSeed uint64 `json:"bits_since_seed"` // of output
-	Lost          uint64 `json:"lost"`            // times that it came to a limit unseeded
+	Lost          uint64 `json:"lost"`            // seeds that came to a limit, or that a clone of the machine has, too
 	Unmixed       uint64 `json:"unmixed"`         // times that the operating system gave no fresh bytes
 }
 
@@ -183,6 +183,11 @@ func (r *RNG) Status() Status {
 		SelfTests:          r.stats.tests.Load(),
 		SelfTest:           "passed",
 		SeedFailures:       r.stats.failures.Load(),
+		GenerationPage:     r.twins.describe(),
+		GenerationChanges:  r.twins.changes.Load(),
+	}
+	if m.watched && r.twins.page.Load() == nil {
+		st.OutputBuffer, st.OutputBufferReason = 0, "the page that counts copies of the machine cannot be used any more; "+freshRequests
 	}
 	if err := selftest.Failed(); err != nil {
 		st.SelfTest = err.Error()
@@ -252,6 +257,7 @@ func (s Status) String() string {
 	} else {
 		line("Memory: %s (%s)", s.Memory, s.MemoryReason)
 	}
+	line("Copies of the machine: %d noticed (%s)", s.GenerationChanges, s.GenerationPage)
 	line("Self-tests: %s", s.SelfTest)
 	line("Seeds: %d from %d rounds", s.Seeds, s.Rounds)
 	if s.Closed {
@@ -288,24 +294,4 @@ func (s Status) String() string {
 	}
 	s.Claim.write(line)
 	return b.String()
-}
-
-// outputBuffer returns how many bytes to generate ahead of need, and why so many.
-func (c *Config) outputBuffer(info drng.Info) (bytes int, why string) {
-	configured := c.OutputBuffer
-	switch virtual, known := cpu.Hypervisor(); {
-	case c.ReseedInterval < 0:
-		return 0, "each request is reseeded"
-	case configured > 0:
-		return configured, "configured"
-	case configured < 0:
-		return 0, "configured; fresh bytes of the operating system in each request"
-	case info.Approved:
-		return 0, "a mechanism of SP 800-90A; fresh bytes of the operating system in each request"
-	case !known:
-		return 0, "cannot tell whether the machine is virtual; fresh bytes of the operating system in each request"
-	case virtual:
-		return 0, "a virtual machine, which may be cloned; fresh bytes of the operating system in each request"
-	}
-	return autoOutputBuffer, "not a virtual machine; fresh bytes of the operating system in each refill"
 }
