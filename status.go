@@ -33,8 +33,8 @@ type Status struct {
 	OutputBuffer       int    `json:"output_buffer"` // bytes ahead of need in each shard
 	OutputBufferReason string `json:"output_buffer_reason"`
 
-	Memory       string `json:"memory"`        // the least grade that state is in: "secret", "locked", "droppable", "private" or "heap"
-	MemoryReason string `json:"memory_reason"` // why it is not "secret"
+	Memory            string `json:"memory"`             // the least grade that state is in: "secret", "locked", "droppable", "private" or "heap"
+	MemoryReason      string `json:"memory_reason"`      // why it is not "secret"
 	GenerationPage    string `json:"generation_page"`    // where copies of the machine are counted, or why nowhere
 	GenerationChanges uint64 `json:"generation_changes"` // of it, noticed so far
 
