@@ -311,6 +311,9 @@ func TestProgress(t *testing.T) {
 			t.Errorf("%s: ends with %d of %d, %v", name, last, end, err)
 		}
 	}
+	if race || testing.Short() {
+		return
+	}
 	// Within an estimator, too: each of the four that go through so many bits tells it.
 	calls := 0
 	if _, err := NonIID(t.Context(), noise(2, 3*(tickMask+1)+1, 1, 0), 1, &Options{Progress: func(int64, int64) { calls++ }}); err != nil || calls < len(estimators)+4*3+2 {
