@@ -179,8 +179,8 @@ func withProgress(std stdio, do func(*assess.Options) error) error {
 	}})
 }
 
-// maxAssessed is the most samples of one assessment. They take some 4 GB of memory, and two
-// minutes of two processors; the standard asks for a sixteenth of them.
+// maxAssessed is the most samples of one assessment. They take 4 GB of memory, and two
+// minutes of processor time; the standard asks for a sixteenth of them.
 const maxAssessed = 1 << 24
 
 // A record is what is to be assessed.
