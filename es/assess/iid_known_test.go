@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"math"
+	"os"
+	"path/filepath"
 	"testing"
 )
 
@@ -96,5 +98,58 @@ func TestIIDKnownAnswers(t *testing.T) {
 	}
 	for i, s := range list {
 		near(s.name, s.of(p), want[i].value, want[i].digits)
+	}
+}
+
+// TestIIDSecondImplementation compares samples of more than a bit with what another
+// implementation makes of NIST's sample files: one in Python, written for this comparison
+// from the text of the standard, with libbz2 for the compression and, as in NIST's tool, bins
+// of equal expectation in the order of their symbols.
+func TestIIDSecondImplementation(t *testing.T) {
+	dir := vectorDir(t)
+	for _, tt := range []struct {
+		file        string
+		statistics  []float64
+		independent ChiSquare
+		fit         ChiSquare
+		lrs         LRSTest
+	}{
+		{"rand4_short.bin", []float64{450.376, 6669, 7, 5269, 4990, 13, 5.742102, 14, 547, 604, 664, 692, 598, 562563, 562511, 569110, 568260, 561023, 5520},
+			ChiSquare{Statistic: 234.3462, Freedom: 240}, ChiSquare{Statistic: 150.755147, Freedom: 135}, LRSTest{Length: 6, P: 0.950245602}},
+		{"rand8_short.bin", []float64{6638.536, 6727, 6, 5006, 4938, 13, 20.304878, 67, 34, 30, 49, 49, 35, 163045111, 163784454, 162563680, 162531901, 161376389, 10987},
+			ChiSquare{Statistic: 1013.1649, Freedom: 735}, ChiSquare{Statistic: 1288.23679, Freedom: 1206}, LRSTest{Length: 3, P: 0.959979029}},
+		{"normal.bin", []float64{27576.771904, 666224, 9, 507540, 499507, 20, 11.321672, 38, 14159, 14106, 14352, 14098, 14240, 16000707087, 16001117960, 16000663025, 16000590634, 16000314179, 852701},
+			ChiSquare{Statistic: 11031.5965, Freedom: 11036}, ChiSquare{Statistic: 1304.83868, Freedom: 1314}, LRSTest{Length: 6, P: 0.980005343}},
+	} {
+		samples, err := os.ReadFile(filepath.Join(dir, tt.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if testing.Short() && len(samples) > 100_000 {
+			continue // takes a second
+		}
+		in := translate(samples)
+		near := func(name string, got, want float64) {
+			t.Helper()
+			if !(math.Abs(got-want) <= 1e-8*math.Abs(want)+1e-6) {
+				t.Errorf("%s: %s: %v; want %v", tt.file, name, got, want)
+			}
+		}
+		p := newPermuter(samples, in)
+		p.set(in.s)
+		for i, s := range statistics() {
+			near(s.name, s.of(p), tt.statistics[i])
+		}
+		for name, c := range map[string][2]ChiSquare{"independence": {independence(in), tt.independent}, "goodness of fit": {fit(in), tt.fit}} {
+			near(name, c[0].Statistic, c[1].Statistic)
+			if c[0].Freedom != c[1].Freedom {
+				t.Errorf("%s: %s: %d degrees of freedom; want %d", tt.file, name, c[0].Freedom, c[1].Freedom)
+			}
+		}
+		l, err := lrsTest(newWork(t.Context(), nil), in)
+		near("LRS", l.P, tt.lrs.P)
+		if err != nil || l.Length != tt.lrs.Length {
+			t.Errorf("%s: %+v, %v; want %+v", tt.file, l, err, tt.lrs)
+		}
 	}
 }
