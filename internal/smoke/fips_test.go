@@ -69,7 +69,10 @@ func TestBlock(t *testing.T) {
 		}
 		return got
 	}
-	const n = 400
+	n := 400
+	if testing.Short() {
+		n = 40
+	}
 	p := fair(n * BlockSize)
 	for i := range n {
 		check(p[i*BlockSize:][:BlockSize])
