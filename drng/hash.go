@@ -57,7 +57,9 @@ const (
 //
 // Clear wipes the state and the digest of the standard library that the
 // instance owns; between calls that digest holds nothing secret. The standard
-// library works on copies on the stack, which nobody wipes.
+// library works on copies on the stack, which are wiped with what else a call
+// leaves there; a goroutine that the runtime moves to another stack in the midst
+// of a call leaves the old one as it is.
 //
 // # FIPS 140-3
 //
@@ -145,6 +147,9 @@ func (h *Hash) seed(seed, additional []byte) error {
 		h.hashMemory, h.digest.hashScratch = m, &m.scratch
 	}
 
+	zero.ReserveStack()
+	defer zero.Stack()
+
 	// Hash_DRBG_Instantiate_algorithm, Section 10.1.1.2, and
 	// Hash_DRBG_Reseed_algorithm, Section 10.1.1.3, which differ in Step 1.
 	var head []byte
@@ -188,6 +193,9 @@ func (h *Hash) Generate(out, additional []byte) error {
 		clear(out)
 		return err
 	}
+
+	zero.ReserveStack()
+	defer zero.Stack()
 
 	// Hash_DRBG_Generate_algorithm, Section 10.1.1.4. Step 1 is done.
 

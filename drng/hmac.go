@@ -26,7 +26,9 @@ import (
 //
 // Clear wipes the state and the digest of the standard library that the
 // instance owns; between calls that digest holds nothing secret. The standard
-// library works on copies on the stack, which nobody wipes.
+// library works on copies on the stack, which are wiped with what else a call
+// leaves there; a goroutine that the runtime moves to another stack in the midst
+// of a call leaves the old one as it is.
 //
 // # FIPS 140-3
 //
@@ -96,6 +98,9 @@ func (h *HMAC) seed(seed, additional []byte) error {
 		return err
 	}
 
+	zero.ReserveStack()
+	defer zero.Stack()
+
 	// HMAC_DRBG_Instantiate_algorithm, Section 10.1.2.3, and
 	// HMAC_DRBG_Reseed_algorithm, Section 10.1.2.4, which has no Steps 2 and 3.
 	// Step 1 is in update.
@@ -134,6 +139,9 @@ func (h *HMAC) Generate(out, additional []byte) error {
 		clear(out)
 		return err
 	}
+
+	zero.ReserveStack()
+	defer zero.Stack()
 
 	// HMAC_DRBG_Generate_algorithm, Section 10.1.2.5. Step 1 is done.
 
