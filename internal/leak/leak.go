@@ -34,7 +34,7 @@ const (
 	near = 64
 
 	bufferSize = 1 << 20
-	filterBits = 22
+	filterBits = 24
 )
 
 // A form is one of the ways in which a secret is looked for.
@@ -45,16 +45,18 @@ type form struct {
 	least     int
 }
 
+// An entry is a part of a form that begins with a certain word. There are many.
 type entry struct {
-	form *form
-	at   int
+	form, at, next int32 // next is the number of another one with the same word, or -1
 }
 
 // A Scanner looks for any number of secrets in one pass. Its memory is full of
 // them: it belongs in another process than the one that is examined.
 type Scanner struct {
 	filter  []uint64 // a bit for each hash of the first word of a part
-	entries map[uint32][]entry
+	first   map[uint32]int32
+	entries []entry
+	forms   []form
 	longest int
 	secrets int
 }
@@ -63,12 +65,12 @@ type Scanner struct {
 // less than 8, parts that stand alone do not count: see [Scanner.Scan]. Bytes
 // at the end that are no whole word are found only with the words before them.
 func (s *Scanner) Add(name string, secret []byte, least int) {
-	if s.entries == nil {
-		s.entries = make(map[uint32][]entry)
+	if s.first == nil {
+		s.first = make(map[uint32]int32)
 		s.filter = make([]uint64, 1<<filterBits/64)
 	}
 	least = max(least, word)
-	s.add(&form{s.secrets, name, "", bytes.Clone(secret), least})
+	s.add(form{s.secrets, name, "", bytes.Clone(secret), least})
 	for _, f := range []struct {
 		how  string
 		size int
@@ -77,26 +79,35 @@ func (s *Scanner) Add(name string, secret []byte, least int) {
 		for i := 0; i < len(b); i += f.size {
 			slices.Reverse(b[i : i+f.size])
 		}
-		s.add(&form{s.secrets, name, f.how, b, least})
+		s.add(form{s.secrets, name, f.how, b, least})
 	}
 	s.secrets++
 }
 
-func (s *Scanner) add(f *form) {
+func (s *Scanner) add(f form) {
 	s.longest = max(s.longest, len(f.bytes))
 	for i := 0; i+max(f.least, word) <= len(f.bytes); i += word {
 		w := binary.LittleEndian.Uint32(f.bytes[i:])
+		if w == 0 {
+			continue // a dump is full of them; the part is found from the next word on
+		}
 		h := hash(w)
 		s.filter[h/64] |= 1 << (h % 64)
-		s.entries[w] = append(s.entries[w], entry{f, i})
+		next, ok := s.first[w]
+		if !ok {
+			next = -1
+		}
+		s.first[w] = int32(len(s.entries))
+		s.entries = append(s.entries, entry{int32(len(s.forms)), int32(i), next})
 	}
+	s.forms = append(s.forms, f)
 }
 
 func hash(w uint32) uint32 { return w * 0x9e3779b1 >> (32 - filterBits) }
 
 // Scan returns the places where parts of the secrets are in r, in the order of the
-// offsets. A part that is within another one is not named again. A part of less than 8 bytes counts only if another part of the same
-// secret is within 64 bytes of it.
+// offsets. A part that is within another one is not named again. A part of less than 8
+// bytes counts only if another part of the same secret is within 64 bytes of it.
 //
 // The error is that of r, or says that there is no secret to look for.
 func (s *Scanner) Scan(r io.Reader) ([]Hit, error) {
@@ -122,17 +133,28 @@ func (s *Scanner) Scan(r io.Reader) ([]Hit, error) {
 		}
 		i := 0
 		for ; i <= last; i++ {
+			if k := zeros(buf[i:n]); k > 0 {
+				i += k - word // at the last bytes of these the next word may begin
+				continue
+			}
 			w := binary.LittleEndian.Uint32(buf[i:])
 			if h := hash(w); s.filter[h/64]&(1<<(h%64)) == 0 {
 				continue
 			}
+			next, ok := s.first[w]
+			if !ok {
+				continue
+			}
 			at := base + int64(i)
-			for _, e := range s.entries[w] {
-				size := common(buf[i:n], e.form.bytes[e.at:])
-				if size >= e.form.least && at+int64(size) > ends[e.form.secret] {
-					ends[e.form.secret] = at + int64(size)
-					hits = append(hits, Hit{e.form.name, e.form.how, e.at, size, at})
+			for next >= 0 {
+				e := s.entries[next]
+				f := &s.forms[e.form]
+				size := common(buf[i:n], f.bytes[e.at:])
+				if size >= f.least && at+int64(size) > ends[f.secret] {
+					ends[f.secret] = at + int64(size)
+					hits = append(hits, Hit{f.name, f.how, int(e.at), size, at})
 				}
+				next = e.next
 			}
 		}
 		if end {
@@ -141,6 +163,20 @@ func (s *Scanner) Scan(r io.Reader) ([]Hit, error) {
 		base += int64(i)
 		n = copy(buf, buf[i:n])
 	}
+}
+
+// page is what most of a dump is made of.
+var page [4096]byte
+
+// zeros returns a number of zero bytes at the beginning of p: 0, 8 or a page.
+func zeros(p []byte) int {
+	if len(p) < 8 || binary.LittleEndian.Uint64(p) != 0 {
+		return 0
+	}
+	if len(p) >= len(page) && bytes.Equal(p[:len(page)], page[:]) {
+		return len(page)
+	}
+	return 8
 }
 
 // common returns how many bytes a and b have in common at their beginning.
