@@ -1049,15 +1049,15 @@ type leakHit struct {
 	kind, generator string
 	address         uint64
 	in              *mapping // nil: registers
-	signal          bool     // in the frame of a signal
+	from            segment
 }
 
 func (h leakHit) String() string {
 	where := "registers"
 	if h.in != nil {
-		where = fmt.Sprintf("%#x-%#x %s %s", h.in.start, h.in.end, h.in.perms, h.in.name)
+		where = strings.TrimSpace(fmt.Sprintf("%#x-%#x %s %s", h.in.start, h.in.end, h.in.perms, h.in.name))
 	}
-	if h.signal {
+	if inSignalFrame(h.from, h.Offset) {
 		where += ", frame of a signal"
 	}
 	form := ""
@@ -1076,11 +1076,10 @@ func (p *leakProcess) search(t *testing.T, d *dump, s *leak.Scanner, backwards b
 			t.Fatal(err)
 		}
 		for _, f := range found {
-			h := leakHit{Hit: f, address: seg.start + uint64(f.Offset)}
+			h := leakHit{Hit: f, address: seg.start + uint64(f.Offset), from: seg}
 			h.kind, h.generator, _ = strings.Cut(f.Name, "/")
 			h.generator, _, _ = strings.Cut(h.generator, "/")
 			h.in = p.find(h.address)
-			h.signal = inSignalFrame(seg, f.Offset)
 			hits = append(hits, h)
 		}
 		if !backwards || !seg.writable {
