@@ -138,11 +138,7 @@ func (c forkCase) run() error {
 	if runtime.GOARCH == "s390x" { // where they come in this order
 		flags, stack = stack, flags
 	}
-	pid, _, errno := syscall.RawSyscall6(syscall.SYS_CLONE, flags, stack, 0, 0, 0, 0)
-	if errno != 0 {
-		return errno
-	}
-	if pid == 0 {
+	child := func() {
 		wrong := uintptr(0)
 		p := shared[:100]
 		for i := range p {
@@ -169,9 +165,34 @@ func (c forkCase) run() error {
 		}
 		syscall.RawSyscall(syscall.SYS_EXIT_GROUP, wrong, 0, 0)
 	}
+	// A child that the runtime wants to do something else just now waits for threads
+	// that it does not have. It is hardly ever so in a new slice of time.
 	var status syscall.WaitStatus
-	if _, err := syscall.Wait4(int(pid), &status, 0, nil); err != nil {
-		return err
+	for tries := 5; ; {
+		runtime.Gosched()
+		pid, _, errno := syscall.RawSyscall6(syscall.SYS_CLONE, flags, stack, 0, 0, 0, 0)
+		if errno != 0 {
+			return errno
+		}
+		if pid == 0 {
+			child()
+		}
+		done := false
+		for end := time.Now().Add(10 * time.Second); !done && time.Now().Before(end); time.Sleep(time.Millisecond) {
+			n, err := syscall.Wait4(int(pid), &status, syscall.WNOHANG, nil)
+			if err != nil {
+				return err
+			}
+			done = n != 0
+		}
+		if done {
+			break
+		}
+		syscall.Kill(int(pid), syscall.SIGKILL)
+		syscall.Wait4(int(pid), &status, 0, nil)
+		if tries--; tries == 0 {
+			return errors.New("the child hangs")
+		}
 	}
 	if !status.Exited() || status.ExitStatus() != 0 {
 		return fmt.Errorf("%v memory: the child ended with status %#x", grade, status)

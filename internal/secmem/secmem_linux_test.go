@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -222,29 +223,34 @@ func forkChild() error {
 	if runtime.GOARCH == "s390x" { // where they come in this order
 		flags, stack = stack, flags
 	}
-	pid, _, errno := unix.RawSyscall6(unix.SYS_CLONE, flags, stack, 0, 0, 0, 0)
-	if errno != 0 {
-		return errno
-	}
-	if pid == 0 { // the child: one thread, no scheduler to speak of
-		code := uintptr(0)
-		for _, b := range blocks {
-			if b.Intact() || b.Bytes() != nil {
-				code |= 1
-			}
-			b.Free() // must not touch it
-		}
-		b, err := Alloc(64, Heap)
-		if err != nil || !b.Intact() {
-			code |= 2
-		} else if p := b.Bytes(); string(p[:6]) == "parent" {
-			code |= 4
-		}
-		unix.RawSyscall(unix.SYS_EXIT_GROUP, code, 0, 0)
-	}
+	// A child that the runtime wants to do something else just now waits for threads
+	// that it does not have. It is hardly ever so in a new slice of time.
 	var status unix.WaitStatus
-	if _, err := unix.Wait4(int(pid), &status, 0, nil); err != nil {
-		return err
+	for tries := 5; ; {
+		runtime.Gosched()
+		pid, _, errno := unix.RawSyscall6(unix.SYS_CLONE, flags, stack, 0, 0, 0, 0)
+		if errno != 0 {
+			return errno
+		}
+		if pid == 0 {
+			forked(blocks)
+		}
+		done := false
+		for end := time.Now().Add(10 * time.Second); !done && time.Now().Before(end); time.Sleep(time.Millisecond) {
+			n, err := unix.Wait4(int(pid), &status, unix.WNOHANG, nil)
+			if err != nil {
+				return err
+			}
+			done = n != 0
+		}
+		if done {
+			break
+		}
+		unix.Kill(int(pid), unix.SIGKILL)
+		unix.Wait4(int(pid), &status, 0, nil)
+		if tries--; tries == 0 {
+			return errors.New("the child hangs")
+		}
 	}
 	if !status.Exited() || status.ExitStatus() != 0 {
 		return fmt.Errorf("child: %#x", status)
@@ -255,6 +261,24 @@ func forkChild() error {
 		}
 	}
 	return nil
+}
+
+// forked is what the child does: one thread, no scheduler to speak of.
+func forked(blocks []*Block) {
+	code := uintptr(0)
+	for _, b := range blocks {
+		if b.Intact() || b.Bytes() != nil {
+			code |= 1
+		}
+		b.Free() // must not touch it
+	}
+	b, err := Alloc(64, Heap)
+	if err != nil || !b.Intact() {
+		code |= 2
+	} else if p := b.Bytes(); string(p[:6]) == "parent" {
+		code |= 4
+	}
+	unix.RawSyscall(unix.SYS_EXIT_GROUP, code, 0, 0)
 }
 
 // A user who may lock nothing gets the grade below, and an error that says why if that is
