@@ -478,7 +478,9 @@ func TestTwinsNoticed(t *testing.T) {
 				t.Errorf("OutputBuffer %d, page changed: %v: %d of %d windows are equal", ahead, change, n, len(y)-15)
 			}
 			for _, r := range []*RNG{a, b} {
-				if st := r.Status(); st.GenerationChanges != want || st.Instances[0].Lost != want || st.Instances[0].Seeds != want {
+				// On a slow machine a request can find its seed gone when the next one is on its
+				// way, and ask for one more.
+				if st := r.Status(); st.GenerationChanges != want || st.Instances[0].Lost != want || st.Instances[0].Seeds < want || st.Instances[0].Seeds > 2*want {
 					t.Errorf("OutputBuffer %d: %d changes noticed, %d seeds lost, %d seeds", ahead, st.GenerationChanges, st.Instances[0].Lost, st.Instances[0].Seeds)
 				}
 			}

@@ -380,7 +380,9 @@ func TestVanishedInstance(t *testing.T) {
 				t.Fatal(err)
 			}
 			after := r.Status().Instances[0]
-			if want := before.Lost + min(1, uint64(i)); after.Lost != want || after.Seeds != want+1 {
+			// Seeds are one more, or on a slow machine a few: a request can find its seed gone
+			// when the next one is on its way, and ask for another.
+			if want := before.Lost + min(1, uint64(i)); after.Lost != want || after.Seeds <= want {
 				t.Errorf("%d bytes ahead, round %d: %d seeds, %d lost; want %d lost", ahead, i, after.Seeds, after.Lost, want)
 			}
 		}
