@@ -168,7 +168,7 @@ func (c forkCase) run() error {
 	// A child that the runtime wants to do something else just now waits for threads
 	// that it does not have. It is hardly ever so in a new slice of time.
 	var status syscall.WaitStatus
-	for tries := 5; ; {
+	for tries := 10; ; {
 		runtime.Gosched()
 		pid, _, errno := syscall.RawSyscall6(syscall.SYS_CLONE, flags, stack, 0, 0, 0, 0)
 		if errno != 0 {
@@ -178,7 +178,7 @@ func (c forkCase) run() error {
 			child()
 		}
 		done := false
-		for end := time.Now().Add(10 * time.Second); !done && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(2 * time.Second); !done && time.Now().Before(end); time.Sleep(time.Millisecond) {
 			n, err := syscall.Wait4(int(pid), &status, syscall.WNOHANG, nil)
 			if err != nil {
 				return err

@@ -226,7 +226,7 @@ func forkChild() error {
 	// A child that the runtime wants to do something else just now waits for threads
 	// that it does not have. It is hardly ever so in a new slice of time.
 	var status unix.WaitStatus
-	for tries := 5; ; {
+	for tries := 10; ; {
 		runtime.Gosched()
 		pid, _, errno := unix.RawSyscall6(unix.SYS_CLONE, flags, stack, 0, 0, 0, 0)
 		if errno != 0 {
@@ -236,7 +236,7 @@ func forkChild() error {
 			forked(blocks)
 		}
 		done := false
-		for end := time.Now().Add(10 * time.Second); !done && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(2 * time.Second); !done && time.Now().Before(end); time.Sleep(time.Millisecond) {
 			n, err := unix.Wait4(int(pid), &status, unix.WNOHANG, nil)
 			if err != nil {
 				return err
