@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -166,9 +167,25 @@ func wipeOnFork(b []byte) error {
 	return nil
 }
 
-// checkFlags looks up what the kernel thinks of the mapping at p (proc(5), VmFlags). It
-// returns nil where there is no /proc/self/smaps.
+// checked has the sets of flags that a mapping was seen to have. The kernel does not change
+// its mind, and to look takes longer the more mappings there are.
+var checked sync.Map
+
+// checkFlags looks up what the kernel thinks of the mapping at p (proc(5), VmFlags), the
+// first of its kind. It returns nil where there is no /proc/self/smaps.
 func checkFlags(p unsafe.Pointer, want ...string) error {
+	kind := strings.Join(want, " ")
+	if _, ok := checked.Load(kind); ok {
+		return nil
+	}
+	err := lookUpFlags(p, want)
+	if err == nil {
+		checked.Store(kind, true)
+	}
+	return err
+}
+
+func lookUpFlags(p unsafe.Pointer, want []string) error {
 	f, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		return nil
