@@ -59,6 +59,7 @@ type Scanner struct {
 	forms   []form
 	longest int
 	secrets int
+	buffer  int // its size in bytes, if not bufferSize
 }
 
 // Add adds a secret. Parts of it count from least bytes on, which is at least 4. With
@@ -116,7 +117,7 @@ func (s *Scanner) Scan(r io.Reader) ([]Hit, error) {
 	}
 	var hits []Hit
 	ends := make(map[int]int64) // where the last part of each secret ends
-	buf := make([]byte, bufferSize+s.longest)
+	buf := make([]byte, cmp.Or(s.buffer, bufferSize)+s.longest)
 	n, base := 0, int64(0)
 	for {
 		m, err := io.ReadFull(r, buf[n:])

@@ -27,8 +27,9 @@ func reversed(p []byte, size int) []byte {
 // Every part of a secret in every form is found at every place, also where the
 // buffers of the scanner meet, and nothing is found where it is not.
 func TestScan(t *testing.T) {
+	const size = 4096
 	secret := random(1, 48)
-	dump := random(2, 3*bufferSize)
+	dump := random(2, 3*size)
 	for _, tt := range []struct {
 		name   string
 		put    []byte
@@ -50,10 +51,10 @@ func TestScan(t *testing.T) {
 		{"15 of 16", secret[:15], 16, "", 0, 15, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			var s Scanner
+			s := Scanner{buffer: size}
 			s.Add("other", random(3, 64), 8)
 			s.Add("key", secret, tt.least)
-			for _, at := range []int{0, 1, 63, 4096, bufferSize - 30, bufferSize, bufferSize + 48, 2*bufferSize + 31, len(dump) - len(tt.put)} {
+			for _, at := range []int{0, 1, 63, 1000, size - 30, size, size + 48, 2*size + 31, len(dump) - len(tt.put)} {
 				d := bytes.Clone(dump)
 				copy(d[at:], tt.put)
 				hits, err := s.Scan(bytes.NewReader(d))
