@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -72,6 +73,9 @@ func TestForkedChild(t *testing.T) {
 		os.Exit(0)
 	}
 	outsideFIPS(t)
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		t.Skip("the race detector often hangs in such a child")
+	}
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

@@ -399,6 +399,7 @@ func TestVanishedInstance(t *testing.T) {
 
 // What a mechanism of somebody else says of itself is not taken for that.
 func TestForeignNotSeeded(t *testing.T) {
+	outsideFIPS(t)
 	r := white(t, Config{OutputBuffer: -1, DRNG: func() (drng.DRNG, error) { return &neverSeeded{drng.NewChaCha20()}, nil }})
 	if n, err := r.Read(make([]byte, 10)); n != 0 || !errors.Is(err, drng.ErrNotSeeded) {
 		t.Errorf("%d, %v", n, err)
