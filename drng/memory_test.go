@@ -166,7 +166,7 @@ func TestSecretMemory(t *testing.T) {
 	}
 }
 
-// Mechanisms that are dropped without Clear give their memory back (issue 6: 10⁵ cycles
+// Mechanisms that are dropped without Clear give their memory back (security.md E4: 10⁵ cycles
 // with flat maps and locked memory).
 func TestMemoryIsGivenBack(t *testing.T) {
 	total := func() (n int) {
