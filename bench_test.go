@@ -8,7 +8,6 @@ import (
 	mathrand "math/rand/v2"
 	"runtime"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -72,11 +71,7 @@ func newSeeded(tb testing.TB, c lrng.Config) *lrng.RNG {
 // are turned to is up to the scheduler.
 func warm(r *lrng.RNG) {
 	for end := time.Now().Add(time.Second); time.Now().Before(end); {
-		var wg sync.WaitGroup
-		for range runtime.GOMAXPROCS(0) {
-			wg.Go(func() { r.Uint64() })
-		}
-		wg.Wait()
+		everywhere(func() { r.Uint64() })
 		if !slices.ContainsFunc(r.Status().Instances, func(in lrng.InstanceStatus) bool { return !in.Seeded }) {
 			return
 		}

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -301,10 +302,27 @@ func reseedIsDue(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatal("no reseed, which is due")
 		}
-		for range 100 {
-			lrng.Text()
-		}
+		everywhere(func() {
+			for range 100 {
+				lrng.Text()
+			}
+		})
 	}
+}
+
+// everywhere calls f in many goroutines at once, so that all shards are turned to, sooner
+// or later.
+func everywhere(f func()) {
+	var wg sync.WaitGroup
+	ready := make(chan struct{})
+	for range 32 {
+		wg.Go(func() {
+			<-ready // each has a stack of its own
+			f()
+		})
+	}
+	close(ready)
+	wg.Wait()
 }
 
 // The default generator may be made and used first in a testing/synctest bubble,

@@ -438,7 +438,7 @@ func workRNG(r *RNG, out *recorder, generator int) error {
 					err = out.write(recordAhead, generator, shard, in.ahead[in.next:])
 				}
 			}
-			h.Release()
+			h.Unlock()
 		}
 		if err != nil {
 			return err

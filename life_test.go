@@ -723,7 +723,7 @@ func TestReseed(t *testing.T) {
 			t.Fatalf("%d collections, want 1", got)
 		}
 		for seeded := 0; seeded < 3; {
-			mustRead(t, r, 4096)
+			everywhere(func() { mustRead(t, r, 16) })
 			synctest.Wait()
 			time.Sleep(time.Second)
 			seeded = 0
@@ -761,9 +761,8 @@ func TestShards(t *testing.T) {
 		c := one(src)
 		c.Shards = 4
 		r := newRNG(t, c)
-		b := make([]byte, 16)
 		for range 100 {
-			mustRead(t, r, len(b))
+			everywhere(func() { mustRead(t, r, 16) })
 			synctest.Wait()
 		}
 		for i, in := range r.Status().Instances {

@@ -78,7 +78,7 @@ func TestNoOutputBelowFullLevel(t *testing.T) {
 		if n, err := read(); n != 0 || !errors.Is(err, ErrNotSeeded) {
 			t.Errorf("at the limit of shard 0: %d, %v", n, err)
 		}
-		h.Release()
+		h.Unlock()
 		synctest.Wait()
 		for range 3 { // which shard they turn to is up to the scheduler
 			if n, err := read(); n != 0 || !errors.Is(err, ErrNotSeeded) {

@@ -137,21 +137,30 @@ package lrng
 import (
 	"io"
 	"sync"
+	"sync/atomic"
 )
 
 // Default returns the generator behind the package-level functions. It is made
 // on the first call, with the zero [Config], and collects nothing before its
 // first use. A program that closes it cannot use the package-level functions any
 // more.
-func Default() *RNG { return defaultRNG() }
+func Default() *RNG {
+	if r := defaultRNG.Load(); r != nil {
+		return r
+	}
+	return makeDefault()
+}
 
-var defaultRNG = sync.OnceValue(func() *RNG {
+var defaultRNG atomic.Pointer[RNG]
+
+var makeDefault = sync.OnceValue(func() *RNG {
 	r, err := New(Config{})
 	if err != nil {
 		fatal(err) // only a failed self-test gets here
 	}
 	r.warn = warnStderr
 	r.shared = true
+	defaultRNG.Store(r)
 	return r
 })
 

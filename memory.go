@@ -72,7 +72,8 @@ func secretMemory(d drng.DRNG) secmem.Holder {
 var errVanished = errors.New("lrng: the memory of the instance is gone")
 
 // allocate gives an instance its memory, unless it has it: room for additional input, for
-// output of a mechanism that is not ours, and for so many bytes ahead of need. It notes the
+// output of a mechanism that is not ours, for so many bytes ahead of need, and for what
+// combines these with fresh inputs. It notes the
 // least grade of all that the instance has.
 func (r *RNG) allocate(in *instance, ahead int) error {
 	least := r.cfg.Memory.least()
@@ -82,12 +83,20 @@ func (r *RNG) allocate(in *instance, ahead int) error {
 		case *drng.ChaCha20, *drng.CTR, *drng.Hash, *drng.HMAC, *drng.XDRBG:
 			tmp = 0
 		}
-		m, err := secmem.Alloc(freshSize+tmp+ahead, least)
+		combine := 0
+		if in.mech.combine && ahead > 0 {
+			combine = secmem.Size[combiner]()
+		}
+		m, err := secmem.Alloc(combine+freshSize+tmp+ahead, least)
 		if err != nil {
 			return memoryError(least, err)
 		}
 		in.memory = m
-		p := m.Bytes()
+		in.combiner = nil
+		if combine > 0 {
+			in.combiner = secmem.At[combiner](m)
+		}
+		p := m.Bytes()[combine:]
 		in.fresh, in.tmp, in.ahead = p[:freshSize:freshSize], p[freshSize:freshSize+tmp:freshSize+tmp], p[freshSize+tmp:]
 		in.next = ahead
 	}
@@ -118,7 +127,7 @@ func (in *instance) free() {
 	if in.memory != nil {
 		in.memory.Free()
 	}
-	in.memory, in.fresh, in.tmp, in.ahead, in.next = nil, nil, nil, nil, 0
+	in.memory, in.combiner, in.fresh, in.tmp, in.ahead, in.next = nil, nil, nil, nil, nil, 0
 }
 
 // memoryStatus returns the name of the least grade of memory that the generator has its

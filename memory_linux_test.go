@@ -131,7 +131,7 @@ func (c forkCase) run() error {
 	nonblocking := r.Nonblocking()
 	h := r.shards.LockIndex(0)
 	in := &h.Value
-	h.Release()
+	h.Unlock()
 	grade := in.grade
 	shared, err := syscall.Mmap(-1, 0, os.Getpagesize(), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED|syscall.MAP_ANON)
 	if err != nil {

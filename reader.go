@@ -45,9 +45,20 @@ func (r *RNG) ReadContext(ctx context.Context, b []byte) (int, error) {
 	return len(b), nil
 }
 
+// quickMost is up to how many bytes a request is tried as a quick one first.
+const quickMost = 512
+
 // fill fills b, waiting as long as it takes. It does not allocate once the
 // generator is seeded, and b does not escape.
 func (r *RNG) fill(b []byte) error {
+	if len(b) <= quickMost {
+		h := r.shards.Lock()
+		done := r.quick(&h.Value, b)
+		h.Unlock()
+		if done {
+			return nil
+		}
+	}
 	return r.fillContext(context.Background(), b)
 }
 
@@ -103,7 +114,7 @@ func (r *RNG) reseedAndGenerate(ctx context.Context, b []byte, patient bool) err
 	}
 	defer r.logLoss()
 	h := r.shards.LockIndex(0)
-	defer h.Release()
+	defer h.Unlock()
 	if !r.usable(&h.Value, len(b)) {
 		clear(b)
 		return errUnseeded
@@ -281,7 +292,7 @@ func (r *RNG) seedOthers(ctx context.Context) {
 		for r.wants[i].Load() && ctx.Err() == nil {
 			h := r.shards.LockIndex(i)
 			seeded := h.Value.seeded
-			h.Release()
+			h.Unlock()
 			if seeded {
 				break // a reseed can wait
 			}

@@ -455,7 +455,7 @@ func nothingCollected(t *testing.T) {
 	if h.Value.seeded || !bytes.Equal(h.Value.ahead, make([]byte, len(h.Value.ahead))) {
 		t.Error("shard 0 is not wiped while the logger blocks")
 	}
-	h.Release()
+	h.Unlock()
 	if n := r.aux.Available(256); n != 0 {
 		t.Errorf("the auxiliary pool has %d bits", n)
 	}
@@ -496,7 +496,7 @@ func nothingRequested(t *testing.T) {
 	}
 	synctest.Wait()
 	h := r.shards.LockIndex(0)
-	defer h.Release()
+	defer h.Unlock()
 	if h.Value.seeded || h.Value.d.(*copier).state != [32]byte{} {
 		t.Error("shard 0 has a state")
 	}

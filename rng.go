@@ -97,9 +97,11 @@ type mechanism struct {
 	most     uint64 // requests after which it is unseeded
 	dueBits  uint64 // the same in bits of output
 	mostBits uint64
-	ahead    int    // bytes generated ahead of need
+	ahead    int    // bytes of output generated ahead of need
 	watched  bool   // only as long as copies of the machine are noticed
 	aheadWhy string // why so many
+	combine  bool   // what is generated ahead is no output before it is combined: see combiner
+	buffer   int    // bytes generated ahead, output or not
 	machine  *machine
 }
 
@@ -277,10 +279,22 @@ func (r *RNG) newMechanism(f func() (drng.DRNG, error)) (*mechanism, drng.DRNG, 
 	m.ahead, m.watched, m.aheadWhy = r.outputBuffer(m.info)
 	// One of our requests may be several of the mechanism's: those that fill the
 	// buffer for output ahead of need.
-	refill := uint64(max(1, (m.ahead+m.chunk-1)/m.chunk))
+	m.buffer = m.ahead
+	if m.combine = c.OutputBuffer == 0 && c.ReseedInterval >= 0 && m.ahead == 0 && !m.info.Approved && canCombine(); m.combine {
+		if err := combinerTest.Once(); err != nil {
+			return nil, nil, err
+		}
+		m.buffer = combinerKeySize + autoOutputBuffer
+	}
+	refill := uint64(max(1, (m.buffer+m.chunk-1)/m.chunk))
 	if refill > m.info.ReseedInterval {
-		m.ahead, m.aheadWhy = m.chunk, "configured, but the mechanism allows few requests between seeds"
-		refill = 1
+		m.buffer, refill = m.chunk, 1
+		if m.combine {
+			m.buffer, m.combine = 0, false
+		}
+		if m.ahead > 0 {
+			m.ahead, m.aheadWhy = m.buffer, "configured, but the mechanism allows few requests between seeds"
+		}
 	}
 	m.most = min(c.MaxWithoutReseed, m.info.ReseedInterval/refill)
 	m.due = min(c.ReseedRequests, m.most)
@@ -328,8 +342,8 @@ func (r *RNG) addInstances() error {
 		h := r.shards.LockIndex(i)
 		h.Value.index = i
 		h.Value.age = newAge(r.cfg.ReseedInterval, i)
-		err = r.equip(&h.Value, d, m, m.ahead)
-		h.Release()
+		err = r.equip(&h.Value, d, m, m.buffer)
+		h.Unlock()
 		if err != nil {
 			return fmt.Errorf("lrng: %w", err)
 		}
@@ -366,17 +380,19 @@ type instance struct {
 
 	requests uint64 // since the last seed
 	bits     uint64 // of output since the last seed
+	quota    uint64 // requests that may be quick ones before limits are looked at again
 
-	memory *secmem.Block // of the slices below
-	grade  secmem.Grade  // the least of it and of d's
-	ahead  []byte        // generated ahead of need; what has been handed out is zero
-	next   int           // the first byte of it not yet handed out
-	fresh  []byte        // additional input, freshSize bytes
-	tmp    []byte        // output of mechanisms that are not ours
+	memory   *secmem.Block // of what is below
+	grade    secmem.Grade  // the least of it and of d's
+	ahead    []byte        // generated ahead of need; what has been used is zero
+	next     int           // the first byte of it not yet used
+	combiner *combiner     // of what is ahead with the inputs of a request; may be nil
+	fresh    []byte        // additional input, freshSize bytes
+	tmp      []byte        // output of mechanisms that are not ours
 }
 
 // equip gives an instance a mechanism, which is not seeded yet, and a buffer of
-// so many bytes for output ahead of need.
+// so many bytes for what is generated ahead of need.
 func (r *RNG) equip(in *instance, d drng.DRNG, m *mechanism, ahead int) error {
 	in.d, in.mech, in.seeded = d, m, false
 	in.instantiated, in.compared = false, false
@@ -536,21 +552,22 @@ func (in *instance) read(b []byte) error {
 	return err
 }
 
-// output fills b from the output generated ahead of need where there is any and it is
+// output fills b from what was generated ahead of need where there is any and it is
 // worth it. On error b is cleared.
 func (in *instance) output(b []byte) error {
-	if len(b) > len(in.ahead) {
+	if len(b) > len(in.ahead) || in.combiner != nil && len(b) > combineMost {
 		return in.raw(b, true)
 	}
-	n := in.take(b)
-	if n == len(b) {
-		return nil
+	if n := in.take(b); n < len(b) {
+		if err := in.refill(); err != nil {
+			clear(b)
+			return err
+		}
+		in.take(b[n:])
 	}
-	if err := in.refill(); err != nil {
-		clear(b)
-		return err
+	if in.combiner != nil && !in.combiner.combine(b, in.mech.machine) {
+		in.stats.Unmixed++
 	}
-	in.take(b[n:])
 	return nil
 }
 
@@ -573,6 +590,11 @@ func (in *instance) refill() error {
 		p = p[n:]
 	}
 	in.next = 0
+	if in.combiner != nil {
+		in.combiner.rekey(in.ahead)
+		clear(in.ahead[:combinerKeySize])
+		in.next = combinerKeySize
+	}
 	return nil
 }
 
@@ -588,12 +610,16 @@ var (
 func (r *RNG) generate(b []byte) error {
 	h := r.shards.Lock()
 	in := &h.Value
+	if r.quick(in, b) {
+		h.Unlock()
+		return nil
+	}
 	if r.usable(in, len(b)) {
 		due, err := r.serve(in, b)
 		h.Unlock()
 		return r.served(due, err)
 	}
-	h.Release()
+	h.Unlock()
 	if in.index != 0 {
 		r.kick()
 		r.loseCopies()
@@ -601,14 +627,84 @@ func (r *RNG) generate(b []byte) error {
 		in = &h.Value
 		if r.usable(in, len(b)) {
 			due, err := r.serve(in, b)
-			h.Release()
+			h.Unlock()
 			return r.served(due, err)
 		}
-		h.Release()
+		h.Unlock()
 	}
 	r.logLoss()
 	clear(b)
 	return errUnseeded
+}
+
+// quick serves a request from what was generated ahead, if that suffices and nothing else
+// is to be done but to look whether that is so. It reports whether it did. If not, usable
+// and serve find out why.
+func (r *RNG) quick(in *instance, b []byte) bool {
+	end := in.next + len(b)
+	if end > len(in.ahead) || in.quota == 0 || !in.seeded ||
+		in.combiner != nil && len(b) > combineMost ||
+		in.index != 0 && r.currentLevel() < seeding.FullySeeded ||
+		selftest.Failed() != nil || in.age.old.Load() || r.tested.old.Load() || !in.memory.Intact() {
+		return false
+	}
+	p := r.twins.page.Load()
+	if p != nil {
+		if g, ok := p.Generation(); !ok || g != in.generation || r.twins.inARow.Load() != 0 {
+			return false
+		}
+	} else if in.mech.watched {
+		return false
+	}
+
+	ahead := in.ahead[in.next:end]
+	switch len(b) {
+	case 16: // a key, a nonce, a UUID: without the loops of copy and clear
+		*(*[16]byte)(b) = *(*[16]byte)(ahead)
+		*(*[16]byte)(ahead) = [16]byte{}
+	case 32:
+		*(*[32]byte)(b) = *(*[32]byte)(ahead)
+		*(*[32]byte)(ahead) = [32]byte{}
+	default:
+		copy(b, ahead)
+		clear(ahead)
+	}
+	in.next = end
+	if in.combiner != nil && !in.combiner.combine(b, in.mech.machine) {
+		in.stats.Unmixed++
+	}
+
+	if !in.memory.Kept() {
+		clear(b)
+		return false
+	}
+	if p != nil {
+		if g, ok := p.Generation(); !ok || g != in.generation {
+			clear(b)
+			return false
+		}
+	}
+	in.quota--
+	in.count(len(b))
+	return true
+}
+
+// count counts a request of n bytes that was served.
+func (in *instance) count(n int) {
+	in.requests++
+	in.bits += 8 * uint64(n)
+	in.stats.Requests++
+	in.stats.Bytes += uint64(n)
+}
+
+// grantQuota sets how many requests may be quick: until the next one that has to look at
+// the clock, or to find a limit reached. The caller has found none reached.
+func (in *instance) grantQuota() {
+	if !in.compared || len(in.ahead) == 0 {
+		return
+	}
+	m := in.mech
+	in.quota = min(255-in.requests%256, m.due-in.requests-1, (m.dueBits-in.bits-1)/(8*uint64(len(in.ahead))))
 }
 
 // usable reports whether the shard may serve a request of n bytes. If not, it is
@@ -664,10 +760,8 @@ func (r *RNG) serve(in *instance, b []byte) (due bool, err error) {
 	if err := in.compare(b); err != nil {
 		return false, err
 	}
-	in.requests++
-	in.bits += 8 * uint64(len(b))
-	in.stats.Requests++
-	in.stats.Bytes += uint64(len(b))
+	in.count(len(b))
+	in.quota = 0
 	if in.requests >= in.mech.due || in.bits >= in.mech.dueBits || in.age.reached(in.requests) {
 		r.wants[in.index].Store(true)
 		due = true
@@ -675,6 +769,9 @@ func (r *RNG) serve(in *instance, b []byte) (due bool, err error) {
 	if r.tested.reached(in.requests) {
 		r.testsWant.Store(true)
 		due = true
+	}
+	if !due {
+		in.grantQuota()
 	}
 	return due, nil
 }

@@ -398,7 +398,7 @@ func (r *RNG) seedShard(i int) error {
 		// and only if shard 0 has a seed.
 		level = seeding.Level(r.level.Swap(int32(seeding.FullySeeded)))
 	}
-	h.Release()
+	h.Unlock()
 	if err != nil {
 		r.stats.failures.Add(1)
 		r.log.mechanismFailed(err)
@@ -463,7 +463,7 @@ func (r *RNG) need(seeded bool, st seeding.Stage) need {
 // needOfShard is need for shard i.
 func (r *RNG) needOfShard(i int) need {
 	h := r.shards.LockIndex(i)
-	defer h.Release()
+	defer h.Unlock()
 	return r.need(h.Value.seeded && h.Value.alive(), seeding.Reseed)
 }
 
@@ -556,7 +556,7 @@ func (r *RNG) Reseed(ctx context.Context) error {
 	for i := range r.shards.Len() {
 		h := r.shards.LockIndex(i)
 		seeded := h.Value.seeded
-		h.Release()
+		h.Unlock()
 		if !seeded {
 			continue // it cannot output anything before it has a seed
 		}

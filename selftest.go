@@ -103,6 +103,6 @@ func (r *RNG) wipeShards() {
 		if i == 0 {
 			r.level.Store(int32(seeding.Unseeded))
 		}
-		h.Release()
+		h.Unlock()
 	}
 }

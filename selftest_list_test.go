@@ -23,6 +23,7 @@ import (
 // knownAnswerTests are the self-tests of each package. Who adds an algorithm adds its
 // test here (A21: each mechanism has one).
 var knownAnswerTests = map[string][]string{
+	".":           {"combination of requests"},
 	"conditioner": {"SHA-256", "SHA-384", "SHA-512", "SHA3-256", "SHA3-384", "SHA3-512"},
 	"drng": {
 		"ChaCha20",

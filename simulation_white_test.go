@@ -50,7 +50,7 @@ func readFrom(t *testing.T, r *RNG, shard int) {
 	t.Helper()
 	for i := range r.shards.Len() {
 		if i != shard {
-			defer r.shards.LockIndex(i).Release()
+			defer r.shards.LockIndex(i).Unlock()
 		}
 	}
 	if _, err := r.Nonblocking().Read(make([]byte, 1)); err != nil {
@@ -107,7 +107,7 @@ func TestFullLevelIsLost(t *testing.T) {
 			v.flows.Store(false)
 			h := r.shards.LockIndex(0)
 			tt.use(&h.Value)
-			h.Release()
+			h.Unlock()
 			if n, err := r.Nonblocking().Read(make([]byte, 1)); n != 1 || err != nil || r.currentLevel() != seeding.FullySeeded {
 				t.Errorf("the last request: %d, %v, at level %v", n, err, r.currentLevel())
 			}
@@ -147,7 +147,7 @@ func TestClockJump(t *testing.T) {
 			a := r.shards.LockIndex(0)
 			born := a.Value.age.born.Load().Add(-jump)
 			a.Value.age.born.Store(&born)
-			a.Release()
+			a.Unlock()
 			if left := 10*time.Minute - jump; jump > 0 && left > 0 {
 				seeds(left-time.Second, 1)
 				seeds(time.Second, 2)

@@ -216,7 +216,7 @@ func (r *RNG) Status() Status {
 		grade = min(grade, h.Value.grade)
 		row.Seeded = h.Value.seeded
 		row.SinceSeed, row.BitsSinceSeed = h.Value.requests, h.Value.bits
-		h.Release()
+		h.Unlock()
 		st.Instances = append(st.Instances, row)
 	}
 	st.Memory, st.MemoryReason = r.memoryStatus(grade)

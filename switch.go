@@ -51,7 +51,7 @@ func (r *RNG) SetDRNG(f func() (drng.DRNG, error)) error {
 			return fmt.Errorf("lrng: SetDRNG: %w", err)
 		}
 		next[i] = &instance{index: i}
-		if err := r.equip(next[i], d, m, m.ahead); err != nil {
+		if err := r.equip(next[i], d, m, m.buffer); err != nil {
 			return fmt.Errorf("lrng: SetDRNG: %w", err)
 		}
 	}
@@ -121,7 +121,7 @@ func (r *RNG) SetDRNG(f func() (drng.DRNG, error)) error {
 				level = seeding.Level(r.level.Swap(int32(seeding.FullySeeded))) // it may have been lost meanwhile
 			}
 		}
-		h.Release()
+		h.Unlock()
 	}
 	r.logFull(level)
 	if r.currentLevel() >= seeding.FullySeeded {
@@ -140,7 +140,7 @@ func (r *RNG) unprepared(next []*instance) int {
 	for i := range next {
 		h := r.shards.LockIndex(i)
 		seeded := h.Value.seeded
-		h.Release()
+		h.Unlock()
 		if seeded && !next[i].seeded {
 			return i
 		}
@@ -156,7 +156,7 @@ const legacySize = 32
 // was.
 func (r *RNG) bequeath(i int, a *accumulator) {
 	h := r.shards.LockIndex(i)
-	defer h.Release()
+	defer h.Unlock()
 	in := &h.Value
 	if a.reserve(1, legacySize) != nil {
 		return
@@ -179,7 +179,7 @@ func (in *instance) succeed(s *instance) {
 	in.d, s.d = s.d, in.d
 	in.mech, in.seeded = s.mech, s.seeded
 	in.instantiated, in.compared = s.instantiated, false
-	in.memory, in.grade, in.ahead, in.next, in.fresh, in.tmp = s.memory, s.grade, s.ahead, s.next, s.fresh, s.tmp
+	in.memory, in.grade, in.ahead, in.next, in.combiner, in.fresh, in.tmp = s.memory, s.grade, s.ahead, s.next, s.combiner, s.fresh, s.tmp
 	in.requests, in.bits, in.generation = 0, 0, s.generation
 	if s.seeded {
 		in.age.restart()

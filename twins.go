@@ -46,9 +46,9 @@ func thisMachine() *machine {
 	// The fastest kind: a word is not credited, so that it need not be noise. Nor is it
 	// tested, since a bad one does no harm among the others.
 	for _, kind := range []hwrand.Kind{hwrand.DRBG, hwrand.Diluted, hwrand.Seed} {
-		if hwrand.Name(kind) != "none" {
+		if step := hwrand.Step(kind); step != nil {
 			m.word = func() uint64 {
-				w, _ := hwrand.Word(kind)
+				w, _ := step()
 				return w
 			}
 			break
@@ -187,7 +187,7 @@ func (r *RNG) loseCopies() {
 		if h.Value.seeded && h.Value.generation != g {
 			r.lose(&h.Value)
 		}
-		h.Release()
+		h.Unlock()
 	}
 	// The twin has what is in the auxiliary pool, too: nobody shall be credited with it.
 	var spent [maxRequestBits / 8]byte

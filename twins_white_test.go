@@ -149,7 +149,7 @@ func copyOf(t testing.TB, r *RNG, on *machine, c Config) *RNG {
 			in.seeded, in.instantiated = true, true
 			in.generation = r.generation()
 			in.age.restart()
-			h.Release()
+			h.Unlock()
 		}
 		r.tested.restart()
 		r.level.Store(int32(seeding.FullySeeded))
@@ -322,7 +322,7 @@ func TestFreshInputs(t *testing.T) {
 		}})
 		h := r.shards.LockIndex(0)
 		spy, in := h.Value.d.(*inputSpy), &h.Value
-		h.Release()
+		h.Unlock()
 		for request := range uint64(3) {
 			if _, err := r.Read(make([]byte, 16)); err != nil {
 				t.Fatal(err)
@@ -516,7 +516,7 @@ func TestCopiedBefore(t *testing.T) {
 		if _, err := r.serve(&h.Value, make([]byte, 10)); err != nil {
 			t.Fatal(err)
 		}
-		h.Release()
+		h.Unlock()
 	}
 	calls := src.calls.Load()
 	gate := make(chan struct{}) // the source does not yield before it is closed
@@ -545,7 +545,7 @@ func TestCopiedBefore(t *testing.T) {
 		if in.seeded || !r.wants[i].Load() || !bytes.Equal(in.ahead, make([]byte, len(in.ahead))) {
 			t.Errorf("shard %d: seeded: %v, to be seeded: %v, %d bytes ahead", i, in.seeded, r.wants[i].Load(), len(in.ahead)-in.next)
 		}
-		h.Release()
+		h.Unlock()
 	}
 	if n := logged.Load(); n != 1 {
 		t.Errorf("logged %d times", n)
@@ -674,7 +674,7 @@ func TestPageBeingWritten(t *testing.T) {
 				t.Fatal(err)
 			}
 			h := r.shards.LockIndex(0)
-			defer h.Release()
+			defer h.Unlock()
 			if ahead := len(h.Value.ahead) - h.Value.next; fresh-before != wantFresh || ahead != wantAhead {
 				t.Errorf("%s: %d requests with fresh bytes, %d bytes ahead; want %d, %d", what, fresh-before, ahead, wantFresh, wantAhead)
 			}

@@ -96,12 +96,12 @@ func TestOutputIsErased(t *testing.T) {
 			if !bytes.Equal(in.ahead[:in.next], make([]byte, in.next)) {
 				t.Errorf("OutputBuffer %d: what was handed out is not zero", c.OutputBuffer)
 			}
-			h.Release()
+			h.Unlock()
 		}
 		h := r.shards.LockIndex(0)
 		in := &h.Value
 		ahead := slices.Clone(in.ahead)
-		h.Release()
+		h.Unlock()
 		if c.OutputBuffer > 0 && bytes.Equal(ahead, make([]byte, len(ahead))) {
 			t.Error("nothing was generated ahead: the test is blind")
 		}
@@ -145,7 +145,7 @@ func TestWiping(t *testing.T) {
 	if bytes.Equal(ahead, make([]byte, len(ahead))) {
 		t.Fatal("nothing was generated ahead: the test is blind")
 	}
-	h.Release()
+	h.Unlock()
 	pr := r.pr.d.(*drng.ChaCha20)
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
@@ -265,7 +265,7 @@ func TestAccumulatorMoves(t *testing.T) {
 		if err := r.install(&h.Value, a); err != nil {
 			t.Fatal(err)
 		}
-		h.Release()
+		h.Unlock()
 		if cap(a.seed) > a.room[0] || cap(a.additional) > a.room[1] {
 			t.Error("large memory is kept for nothing")
 		}
@@ -351,7 +351,7 @@ func TestLevelFollowsShard0(t *testing.T) {
 		if full := r.currentLevel() == seeding.FullySeeded; full != h.Value.seeded {
 			t.Fatalf("level %v, seeded %v", r.currentLevel(), h.Value.seeded)
 		}
-		h.Release()
+		h.Unlock()
 	}
 }
 
@@ -371,7 +371,7 @@ func TestVanishedInstance(t *testing.T) {
 			default:
 				in.d.Clear()
 			}
-			h.Release()
+			h.Unlock()
 			out := make([]byte, 2000)
 			if n, err := r.Read(out[:10*i]); n != 10*i || err != nil || i > 0 && bytes.Equal(out[:10*i], make([]byte, 10*i)) {
 				t.Fatalf("%d, %v", n, err)

@@ -96,3 +96,6 @@ func (k *Key) mustBeSet() {
 		panic("aesctr: internal error: no key")
 	}
 }
+
+// Hardware reports whether keys are expanded for the AES instructions of the CPU.
+func Hardware() bool { return hardware() }

@@ -61,3 +61,5 @@ func (k *Key) encrypt(dst, src *[BlockSize]byte) {
 		encryptGeneric(k, dst, src)
 	}
 }
+
+func hardware() bool { return useAESNI }

@@ -6,3 +6,5 @@ func (k *Key) expand(key []byte)                           { expandGeneric(k, ke
 func (k *Key) ctr(dst []byte, v *[BlockSize]byte)          { ctrGeneric(k, dst, v) }
 func (k *Key) bcc(x *[Chains][BlockSize]byte, data []byte) { bccGeneric(k, x, data) }
 func (k *Key) encrypt(dst, src *[BlockSize]byte)           { encryptGeneric(k, dst, src) }
+
+func hardware() bool { return false }

@@ -69,3 +69,9 @@ var hasCounter = sync.OnceValue(detectCounter)
 // backwards, and it does not stand still unless the system refuses to tell the
 // time at all (as under a strict seccomp filter), where it is always 0.
 func Monotonic() time.Duration { return monotonic() }
+
+// Nap waits for about as long as d, by the real clock where that can be done. It is for
+// those who wait for something that does not tell: to look again after a while, in a
+// testing/synctest bubble, too, where a goroutine in time.Sleep counts as one that waits for
+// the others.
+func Nap(d time.Duration) { nap(d) }

@@ -213,7 +213,10 @@ func (l lease) end() {
 func (b *Block) String() string   { return "secmem.Block" }
 func (b *Block) GoString() string { return "secmem.Block" }
 
-// At returns the place of a T in b, or nil if b is not intact. T has no pointers, and b
+// Size returns the number of bytes that a T takes.
+func Size[T any]() int { return int(unsafe.Sizeof(*new(T))) }
+
+// At returns the place of a T at the beginning of b, or nil if b is not intact. T has no pointers, and b
 // is as large as it.
 func At[T any](b *Block) *T {
 	if !b.Intact() || uintptr(len(b.bytes)) < unsafe.Sizeof(*new(T)) {

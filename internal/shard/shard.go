@@ -4,41 +4,55 @@
 // It is the per-NUMA-node instance list of LRNG with the processors of the Go
 // scheduler in place of the nodes. Unlike the values of a sync.Pool the members
 // of a [Set] are never dropped: they can be counted, visited and wiped.
+//
+// The locks are made for values that are held for tens of nanoseconds, by as many
+// goroutines as there are slots. Taking one is a compare-and-swap, giving it back is a
+// store. That leaves nobody to wake those who wait, so they look again and again: at
+// once, after others have run, and in the end with pauses of at most a millisecond.
 package shard
 
 import (
-	"sync"
+	"runtime"
 	"sync/atomic"
+	"time"
+
+	"github.com/lrng-go/lrng/internal/clock"
+	"github.com/lrng-go/lrng/internal/stripe"
 )
 
 // A Set is a fixed number of slots. Its methods are safe for concurrent use.
 type Set[T any] struct {
 	slots []Slot[T]
 
-	// The pool holds nothing but pointers to slots, as a hint which slot the
-	// processor at hand used last. The garbage collector may drop hints, the
-	// slots stay.
-	hints sync.Pool
-	next  atomic.Uint32
+	// Goroutines are spread over the slots by a hash of their stacks, and the salt.
+	salt atomic.Uint32
+	_    [60]byte
+
+	collisions atomic.Uint32
 }
 
 // A Slot is one value with its lock.
 type Slot[T any] struct {
-	Value T // guarded by the lock of the slot
+	lock   uint32       // locked or free: only by tryLock and free
+	wanted atomic.Int32 // who waits for this slot and no other
+	index  int
 
-	mu    sync.Mutex
-	index int
-	set   *Set[T]
+	Value T // guarded by the lock
 
-	_ [64]byte // neighbours do not share a cache line
+	_ [128]byte // neighbours do not share a cache line, nor two that are fetched together
 }
+
+// The values of a lock.
+const (
+	free   = 0
+	locked = 1
+)
 
 // New returns a set of n slots with zero values. n is at least 1.
 func New[T any](n int) *Set[T] {
 	s := &Set[T]{slots: make([]Slot[T], n)}
 	for i := range s.slots {
 		s.slots[i].index = i
-		s.slots[i].set = s
 	}
 	return s
 }
@@ -46,47 +60,79 @@ func New[T any](n int) *Set[T] {
 // Len returns the number of slots.
 func (s *Set[T]) Len() int { return len(s.slots) }
 
-// Lock returns a slot that the caller has locked: the one that this processor
-// used last if it is free, else another free one, else it waits for the former.
-// Release it with [Slot.Unlock].
+// Lock returns a slot that the caller has locked: the one that this goroutine gets
+// most of the time if it is free, else another free one, else the first to become
+// free. Release it with [Slot.Unlock].
 func (s *Set[T]) Lock() *Slot[T] {
-	h, _ := s.hints.Get().(*Slot[T])
-	if h == nil {
-		// Hints are handed out in turn. Chosen at random, two processors could
-		// settle on one slot.
-		h = &s.slots[(s.next.Add(1)-1)%uint32(len(s.slots))]
-	}
-	if h.mu.TryLock() {
+	// The upper half of the product of a uniform number with n is uniform below n.
+	i := int(uint64(stripe.Hint()^s.salt.Load()) * 0x9e3779b97f4a7c15 >> 32 * uint64(len(s.slots)) >> 32)
+	h := &s.slots[i]
+	if h.wanted.Load() == 0 && h.tryLock() {
 		return h
 	}
-	for i := 1; i < len(s.slots); i++ {
-		o := &s.slots[(h.index+i)%len(s.slots)]
-		if o.mu.TryLock() {
-			return o
-		}
+	return s.lockAnother(i)
+}
+
+// resalt is after how many collisions goroutines are spread anew. Those that collide
+// once would do so each time, while other slots are idle. One collision is no sign of
+// that: a goroutine that was stopped by the scheduler keeps its slot.
+const resalt = 64
+
+// lockAnother is Lock when slot i is taken.
+func (s *Set[T]) lockAnother(i int) *Slot[T] {
+	if len(s.slots) > 1 && s.collisions.Add(1)%resalt == 0 {
+		s.salt.Add(0x9e3779b9)
 	}
-	h.mu.Lock()
-	return h
+	for round := 0; ; round++ {
+		for k := range s.slots {
+			// Who wants a certain slot has precedence over those who can take another one.
+			h := &s.slots[(i+k)%len(s.slots)]
+			if (h.wanted.Load() == 0 || round > patience) && h.tryLock() {
+				return h
+			}
+		}
+		pause(round)
+	}
+}
+
+const (
+	// patience is how many times those who wait for any slot look before they have as
+	// good a right to one as those who wait for that one.
+	patience = 16
+
+	// restless is how many times they look without sleeping in between: for 100 µs or so,
+	// if nothing else is to be run. It takes less to generate the longest output.
+	restless = 1000
+)
+
+// pause lets others run, and lasts longer when there have been more of them.
+func pause(round int) {
+	if round < restless {
+		runtime.Gosched()
+	} else {
+		clock.Nap(min(10*time.Microsecond<<min(round-restless, 10), time.Millisecond))
+	}
 }
 
 // LockIndex waits for slot i, 0 ≤ i < Len(), and returns it locked.
 func (s *Set[T]) LockIndex(i int) *Slot[T] {
 	h := &s.slots[i]
-	h.mu.Lock()
+	if h.tryLock() {
+		return h
+	}
+	h.wanted.Add(1)
+	defer h.wanted.Add(-1)
+	for round := 0; !h.tryLock(); round++ {
+		pause(round)
+	}
 	return h
 }
+
+// tryLock locks the slot unless it is locked.
+func (h *Slot[T]) tryLock() bool { return atomic.CompareAndSwapUint32(&h.lock, free, locked) }
 
 // Index returns the position of the slot in its set.
 func (h *Slot[T]) Index() int { return h.index }
 
-// Unlock releases a slot obtained from Lock, and makes it the hint for this
-// processor.
-func (h *Slot[T]) Unlock() {
-	set := h.set
-	h.mu.Unlock()
-	set.hints.Put(h)
-}
-
-// Release releases a slot obtained from LockIndex, or from Lock by a caller who
-// had no use for it, without making it a hint.
-func (h *Slot[T]) Release() { h.mu.Unlock() }
+// Unlock gives back a slot obtained from Lock or LockIndex.
+func (h *Slot[T]) Unlock() { store(&h.lock) }

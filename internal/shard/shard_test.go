@@ -35,7 +35,7 @@ func TestBusySlotIsSkipped(t *testing.T) {
 		}
 		o.Unlock()
 	}
-	h.Release()
+	h.Unlock()
 }
 
 func TestMutualExclusion(t *testing.T) {
@@ -59,7 +59,7 @@ func TestMutualExclusion(t *testing.T) {
 	for i := range s.Len() {
 		h := s.LockIndex(i)
 		sum += h.Value
-		h.Release()
+		h.Unlock()
 	}
 	if sum != 8*rounds {
 		t.Fatalf("counted %d, want %d", sum, 8*rounds)
@@ -80,7 +80,7 @@ func TestSlotsSurviveGarbageCollection(t *testing.T) {
 		if h.Value != 10+i {
 			t.Fatalf("slot %d holds %d", i, h.Value)
 		}
-		h.Release()
+		h.Unlock()
 	}
 }
 

@@ -1,0 +1,228 @@
+package lrng
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/fips140"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/lrng-go/lrng/drng"
+)
+
+// needsCombiner skips where requests are not combined.
+func needsCombiner(t testing.TB) {
+	t.Helper()
+	if !canCombine() {
+		t.Skip("no AES instructions are used here")
+	}
+	if fips140.Enforced() {
+		t.Skip("with GODEBUG=fips140=only there is no mechanism but those of SP 800-90A")
+	}
+}
+
+// synthetic is combiner by the standard library, from the text of RFC 5297 and SP 800-38B.
+func synthetic(t testing.TB, key, system []byte, word, cycles uint64, ahead []byte) []byte {
+	t.Helper()
+	mac, err := aes.NewCipher(key[:32])
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctr, err := aes.NewCipher(key[32:64])
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := slices.Clone(system)
+	m = binary.LittleEndian.AppendUint64(m, word)
+	m = binary.LittleEndian.AppendUint64(m, cycles)
+	k1 := make([]byte, 16)
+	mac.Encrypt(k1, k1)
+	carry := k1[0] >> 7
+	for i := range k1 {
+		k1[i] <<= 1
+		if i+1 < 16 {
+			k1[i] |= k1[i+1] >> 7
+		}
+	}
+	k1[15] ^= carry * 0x87
+	for i := range 16 {
+		m[16+i] ^= k1[i]
+	}
+	tag := make([]byte, 16)
+	for ; len(m) > 0; m = m[16:] {
+		for i := range tag {
+			tag[i] ^= m[i]
+		}
+		mac.Encrypt(tag, tag)
+	}
+	for i := 15; i >= 0; i-- { // T + 1
+		if tag[i]++; tag[i] != 0 {
+			break
+		}
+	}
+	out := slices.Clone(ahead)
+	cipher.NewCTR(ctr, tag).XORKeyStream(out, out)
+	return out
+}
+
+// The combiner is what its documentation says, for all lengths.
+func TestCombiner(t *testing.T) {
+	if fips140.Enforced() {
+		t.Skip("the other implementation encrypts single blocks, which is not approved")
+	}
+	var c combiner
+	state := uint64(1)
+	random := func(b []byte) []byte {
+		for i := range b {
+			state = state*6364136223846793005 + 1442695040888963407
+			b[i] = byte(state >> 56)
+		}
+		return b
+	}
+	doubled := [2]int{}
+	for n := range combineMost + 1 {
+		key, system, ahead := random(make([]byte, 64)), random(make([]byte, 16)), random(make([]byte, n))
+		word, cycles := state, state*3
+		want := synthetic(t, key, system, word, cycles, ahead)
+		c.rekey(key)
+		doubled[c.subkey[15]&1]++
+		on := still()
+		on.system = func(b []byte) bool { return copy(b, system) == len(b) }
+		on.word, on.cycles = func() uint64 { return word }, func() uint64 { return cycles }
+		got := slices.Clone(ahead)
+		if !c.combine(got, on) || !bytes.Equal(got, want) {
+			t.Errorf("%d bytes: %x; want %x", n, got, want)
+		}
+		if c.data != [2][16]byte{} || c.tag != [16]byte{} || c.mask != [combineMost]byte{} {
+			t.Errorf("%d bytes: something is left: %x %x %x", n, c.data, c.tag, c.mask)
+		}
+	}
+	if doubled[0] < 30 || doubled[1] < 30 {
+		t.Errorf("subkeys without and with reduction: %v", doubled)
+	}
+}
+
+// In the middle of what was generated ahead, twins that had the same inputs so far part
+// with the first request whose inputs differ in a bit (T15, T16, P5). As long as nothing
+// differs they return the same: the test can fail.
+func TestTwinsCombined(t *testing.T) {
+	needsCombiner(t)
+	for _, input := range []struct {
+		name   string
+		differ func(m *machine)
+	}{
+		{"nothing", func(m *machine) {}},
+		{"operating system", func(m *machine) {
+			system := m.system
+			m.system = func(b []byte) bool {
+				defer func() { b[len(b)-1] ^= 0x80 }()
+				return system(b)
+			}
+		}},
+		{"CPU", func(m *machine) { m.word = func() uint64 { return 0x1110 } }},
+		{"cycle counter", func(m *machine) { m.cycles = func() uint64 { return 0x2222 | 1<<63 } }},
+	} {
+		for _, size := range []int{1, 8, 16, 17, 32, 48, 64, combineMost, combineMost + 1} {
+			b := still()
+			both := twinsOf(t, still(), b, Config{DRNG: func() (drng.DRNG, error) { return drng.NewChaCha20(), nil }})
+			if st := both[0].Status(); st.OutputBuffer != 0 || !both[0].mech.Load().combine {
+				t.Fatalf("%d bytes of output ahead, %q", st.OutputBuffer, st.OutputBufferReason)
+			}
+			read := func(n int) (x, y []byte) {
+				for range n {
+					var out [2][]byte
+					for i, r := range both {
+						out[i] = make([]byte, size)
+						if _, err := r.Read(out[i]); err != nil {
+							t.Fatal(err)
+						}
+					}
+					x, y = append(x, out[0]...), append(y, out[1]...)
+				}
+				return x, y
+			}
+			if x, y := read(3); !bytes.Equal(x, y) {
+				t.Fatal("not one state")
+			}
+			input.differ(b)
+			x, y := read(max(5, 2000/size))
+			equal := bytes.Equal(x, y)
+			n := equalWindows(x, y)
+			if want := input.name == "nothing"; equal != want || !want && n != 0 {
+				t.Errorf("%s differs, requests of %d bytes: equal: %v, %d windows", input.name, size, equal, n)
+			}
+		}
+	}
+}
+
+// A request takes from what was generated ahead, which is wiped, as are the inputs; the
+// keys change with each refill; longer requests go to the mechanism.
+func TestCombinedRequests(t *testing.T) {
+	needsCombiner(t)
+	var lengths []int
+	on := still()
+	on.system = func(b []byte) bool {
+		lengths = append(lengths, len(b))
+		return true
+	}
+	r := start(t, on, Config{DRNG: func() (drng.DRNG, error) { return drng.NewChaCha20(), nil }})
+	request := func(n int) (in *instance, system []int) {
+		t.Helper()
+		lengths = nil
+		if _, err := r.Read(make([]byte, n)); err != nil {
+			t.Fatal(err)
+		}
+		h := r.shards.LockIndex(0)
+		defer h.Unlock()
+		return &h.Value, lengths
+	}
+	in, system := request(32)
+	if want := []int{32, 16}; !slices.Equal(system, want) { // the refill, the request
+		t.Errorf("first request: %d bytes of the operating system; want %d", system, want)
+	}
+	if in.next != combinerKeySize+32 || len(in.ahead) != combinerKeySize+autoOutputBuffer {
+		t.Errorf("%d of %d bytes used", in.next, len(in.ahead))
+	}
+	keys := fmt.Sprint(in.combiner.mac, in.combiner.ctr, in.combiner.subkey)
+	for _, tt := range []struct {
+		n, used int
+		system  []int
+	}{
+		{combineMost, combineMost, []int{16}},
+		{combineMost + 1, 0, []int{32}},
+		{1, 1, []int{16}},
+		{4096, 0, []int{32}},
+	} {
+		before := in.next
+		_, system := request(tt.n)
+		if used := in.next - before; used != tt.used || !slices.Equal(system, tt.system) {
+			t.Errorf("%d bytes: %d of those ahead used, and %d of the operating system; want %d, %d", tt.n, used, system, tt.used, tt.system)
+		}
+		if !bytes.Equal(in.ahead[:in.next], make([]byte, in.next)) || !bytes.Equal(in.fresh, make([]byte, len(in.fresh))) {
+			t.Errorf("%d bytes: what was used is left", tt.n)
+		}
+	}
+	if fmt.Sprint(in.combiner.mac, in.combiner.ctr, in.combiner.subkey) != keys {
+		t.Error("keys changed without a refill")
+	}
+	// The rest, one byte too few, and the first byte of the next refill.
+	for left := len(in.ahead) - in.next - 7; left > 0; left = len(in.ahead) - in.next - 7 {
+		request(min(left, combineMost))
+	}
+	if _, system := request(8); !slices.Equal(system, []int{32, 16}) || in.next != combinerKeySize+1 {
+		t.Errorf("refill: %d bytes of the operating system, %d used", system, in.next)
+	}
+	if fmt.Sprint(in.combiner.mac, in.combiner.ctr, in.combiner.subkey) == keys {
+		t.Error("keys are those of before the refill")
+	}
+
+	// Without bytes of the operating system it goes on, and tells.
+	on.system = func([]byte) bool { return false }
+	request(16)
+	if n := r.Status().Instances[0].Unmixed; n != 1 {
+		t.Errorf("%d requests without the operating system; want 1", n)
+	}
+}
