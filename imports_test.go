@@ -34,7 +34,7 @@ const (
 // this module and the other modules. "." is package lrng. What may be added to it
 // is up to againstRules. Examples are not listed: they import what users may.
 var imports = map[string][]string{
-	".":                        {"conditioner", "drng", "es", "internal/aesctr", "internal/clock", "internal/cpu", "internal/ctxsync", "internal/fips", "internal/hwrand", "internal/secmem", "internal/selftest", "internal/shard", "internal/sysrand", "internal/twins", "internal/zero", "seeding"},
+	".":                        {"conditioner", "drng", "es", "internal/aesctr", "internal/clock", "internal/cpu", "internal/ctxsync", "internal/fips", "internal/hwrand", "internal/runtimesecret", "internal/secmem", "internal/selftest", "internal/shard", "internal/sysrand", "internal/twins", "internal/zero", "seeding"},
 	"conditioner":              {"internal/selftest"},
 	"drng":                     {"internal/aesctr", "internal/chacha20", "internal/fips", "internal/secmem", "internal/selftest", "internal/zero"},
 	"drng/drngtest":            {"drng"},
@@ -53,6 +53,7 @@ var imports = map[string][]string{
 	"internal/jitter":          {"internal/clock", "internal/health", "internal/selftest"},
 	"internal/leak":            {},
 	"internal/node":            {},
+	"internal/runtimesecret":   {},
 	"internal/safefile":        {},
 	"internal/secmem":          {"internal/zero", xsys},
 	"internal/selftest":        {},

@@ -15,6 +15,7 @@ import (
 	"github.com/lrng-go/lrng/es"
 	"github.com/lrng-go/lrng/internal/clock"
 	"github.com/lrng-go/lrng/internal/ctxsync"
+	"github.com/lrng-go/lrng/internal/runtimesecret"
 	"github.com/lrng-go/lrng/internal/secmem"
 	"github.com/lrng-go/lrng/internal/selftest"
 	"github.com/lrng-go/lrng/internal/shard"
@@ -427,7 +428,9 @@ func (r *RNG) install(in *instance, a *accumulator) error {
 		a.additional = append(a.additional, r.cfg.Personalization...)
 	}
 	r.shape(in.mech, a)
-	if err := in.foreign(func() error { return in.d.Seed(a.seed, a.additional) }); err != nil {
+	var err error
+	runtimesecret.Do(func() { err = in.foreign(func() error { return in.d.Seed(a.seed, a.additional) }) })
+	if err != nil {
 		return fmt.Errorf("lrng: seeding %s: %w", in.mech.info.Name, err)
 	}
 	in.dropAhead()
@@ -513,6 +516,16 @@ func (in *instance) raw(b []byte, fresh bool) error {
 		additional = in.freshen()
 		defer zero.Bytes(in.fresh)
 	}
+	if runtimesecret.Enabled {
+		var err error
+		runtimesecret.Do(func() { err = in.request(b, additional) })
+		return err
+	}
+	return in.request(b, additional)
+}
+
+// request is raw, with the additional input.
+func (in *instance) request(b, additional []byte) error {
 	switch d := in.d.(type) {
 	case *drng.ChaCha20:
 		return d.Generate(b, additional)
