@@ -42,7 +42,7 @@ var imports = map[string][]string{
 	"es/assess":                {},
 	"es/estest":                {"es"},
 	"internal/aesctr":          {"internal/cpu", "internal/impl", "internal/zero"},
-	"internal/chacha20":        {"internal/zero", xcrypto},
+	"internal/chacha20":        {"internal/cpu", "internal/impl", "internal/zero", xcrypto},
 	"internal/clock":           {xsys},
 	"internal/cpu":             {cpuid, xsys},
 	"internal/ctxsync":         {},

@@ -674,18 +674,18 @@ func TestChaCha20Overlap(t *testing.T) {
 // nothing of the key stream is left between calls.
 func TestChaCha20Wipes(t *testing.T) {
 	c := NewChaCha20()
-	var none [chacha20.BlockSize]byte
+	var none chacha20.Scratch
 	if err := c.Seed(chacha20Bytes(0, 99), chacha20Bytes(3, 40)); err != nil {
 		t.Fatal(err)
 	}
-	if c.block != none {
+	if c.scratch != none {
 		t.Error("key stream is left after Seed")
 	}
 	for _, n := range []int{0, 1, 32, 33, 64, 100} {
 		if err := c.Generate(make([]byte, n), chacha20Bytes(1, 9)); err != nil {
 			t.Fatal(err)
 		}
-		if c.block != none {
+		if c.scratch != none {
 			t.Errorf("key stream is left after Generate of %d bytes", n)
 		}
 	}
