@@ -53,6 +53,7 @@ var imports = map[string][]string{
 	"internal/jitter":          {"internal/clock", "internal/health", "internal/selftest"},
 	"internal/leak":            {},
 	"internal/node":            {},
+	"internal/regs":            {"internal/cpu"},
 	"internal/safefile":        {},
 	"internal/secmem":          {"internal/zero", xsys},
 	"internal/selftest":        {},

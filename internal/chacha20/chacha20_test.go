@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/chacha20"
 
 	"github.com/lrng-go/lrng/internal/impl"
+	"github.com/lrng-go/lrng/internal/regs"
 )
 
 // everywhere runs f with each implementation in use.
@@ -631,4 +632,63 @@ func BenchmarkGenerate(b *testing.B) {
 			}
 		}
 	}
+}
+
+// Whatever was in the vector registers before, nothing else is when a function returns.
+func TestClearsRegisters(t *testing.T) {
+	const before = 0xa5
+	var pattern, got regs.Vectors
+	for i := range pattern {
+		for j := range pattern[i] {
+			pattern[i][j] = before
+		}
+	}
+	// dirty returns the number of a register with something else in it, or -1.
+	dirty := func() int {
+		for i := range got {
+			for _, b := range got[i] {
+				if b != 0 && b != before {
+					return i
+				}
+			}
+		}
+		return -1
+	}
+	if n, _ := regs.Size(); n == 0 {
+		return // nor is there assembly
+	}
+	everywhere(t, func(t *testing.T) {
+		if strings.HasSuffix(t.Name(), impl.Generic) {
+			return // it uses them as it likes
+		}
+		out, in := make([]byte, maxTested), bytes.Repeat([]byte("\x55\xaa\x01"), 20)
+		s := newState(in, in, 0)
+		var scratch Scratch
+		for n := 0; n <= maxTested; n += 11 {
+			for _, hard := range hardenings() {
+				// The runtime may use the registers between two functions.
+				found := 0
+				for range 100 {
+					got = pattern
+					regs.Load(&pattern)
+					var errno uintptr
+					if hard {
+						errno = requestHardened(out[:n], in[:n%40], s, &scratch, n%2 == 0)
+					} else {
+						request(out[:n], in[:n%40], s, &scratch, n%2 == 0)
+					}
+					regs.Store(&got)
+					if errno != 0 {
+						t.Fatal(errno)
+					}
+					if found = dirty(); found < 0 {
+						break
+					}
+				}
+				if found >= 0 {
+					t.Fatalf("%d bytes, hardened %t: always something in the registers, last %x in number %d", n, hard, got[found], found)
+				}
+			}
+		}
+	})
 }
