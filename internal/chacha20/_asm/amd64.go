@@ -92,12 +92,13 @@ func (i *isa) blocks() {
 		"is then. The registers that it leaves dirty are those for vectors, CX, DX and DI.")
 	i.label("next")
 	if i.avx512 {
-		i.choose("rows1", "rows2", "rows4", 4, "rows8", 8, "words16")
+		i.choose("rows1", "rows2", "rows4", 4, "rows8", 8, "words16", 16, "words18", 18, "words16")
 		i.rows("rows1", 'X', 1)
 		i.rows("rows2", 'Y', 1)
 		i.rows("rows4", 'Z', 1)
 		i.rows("rows8", 'Z', 2)
-		i.words16("words16")
+		i.words16("words16", false)
+		i.words16("words18", true)
 	} else {
 		i.choose("rows1", "rows2", "rows4", 4, "words8")
 		i.rows("rows1", 'X', 1)
@@ -317,24 +318,40 @@ func (i *isa) store(name string, width byte, out [][]string) {
 	i.op("JMP", "next")
 }
 
-// words16 writes the kernel by words for AVX-512.
-func (i *isa) words16(name string) {
+// words16 writes the kernel by words for AVX-512. With more set it makes two blocks more,
+// by rows, in the time that is left between the others.
+func (i *isa) words16(name string, more bool) {
 	i.raw("")
-	i.comment("16 at a time, by words.")
+	if more {
+		i.comment("17 or 18, the last two by rows.")
+	} else {
+		i.comment("16 at a time, by words.")
+	}
 	i.label(name)
 	var w, t []string
 	for k := range 16 {
 		w = append(w, fmt.Sprintf("Z%d", k))
+	}
+	for k := range 4 {
 		t = append(t, fmt.Sprintf("Z%d", 16+k))
 	}
+	ra, rb, rc, rd, first, free := row{"Y20"}, row{"Y21"}, row{"Y22"}, row{"Y23"}, "Y24", "Y25"
 	for k := range 16 {
 		i.op("VPBROADCASTD", at(4*k, state), w[k])
 	}
 	i.op("VPADDD", "words<>(SB)", w[12], w[12])
 	i.op("VMOVDQA32", w[12], t[0])
+	if more {
+		i.op("ADDL", imm(16), at(counterAt, state))
+		for k, r := range []row{ra, rb, rc, rd} {
+			i.op("VBROADCASTI32X4", at(16*k, state), r[0])
+		}
+		i.op("VPADDD", "rows<>(SB)", rd[0], rd[0])
+		i.op("VMOVDQA32", rd[0], first)
+	}
 	i.op("MOVL", imm(10), temp)
 	i.label(name + "round")
-	for _, q := range quarters {
+	for n, q := range quarters {
 		var a, b, c, d row
 		for _, q := range q {
 			a = append(a, w[q[0]])
@@ -342,18 +359,41 @@ func (i *isa) words16(name string) {
 			c = append(c, w[q[2]])
 			d = append(d, w[q[3]])
 		}
-		i.each("VPADDD", b, a)
-		i.each("VPXORD", a, d)
-		i.rotate(16, "", d...)
-		i.each("VPADDD", d, c)
-		i.each("VPXORD", c, b)
-		i.rotate(12, "", b...)
-		i.each("VPADDD", b, a)
-		i.each("VPXORD", a, d)
-		i.rotate(8, "", d...)
-		i.each("VPADDD", d, c)
-		i.each("VPXORD", c, b)
-		i.rotate(7, "", b...)
+		step := func(op string, x, y, rx, ry row) {
+			i.each(op, x, y)
+			if more {
+				i.each(op, rx, ry)
+			}
+		}
+		rotate := func(by int, x, rx row) {
+			i.rotate(by, "", x...)
+			if more {
+				i.rotate(by, "", rx...)
+			}
+		}
+		shuffle := func(by int, r row) {
+			if more && n == 1 {
+				by = 4 - by
+			}
+			if more {
+				i.shuffle(by, r)
+			}
+		}
+		step("VPADDD", b, a, rb, ra)
+		step("VPXORD", a, d, ra, rd)
+		rotate(16, d, rd)
+		step("VPADDD", d, c, rd, rc)
+		step("VPXORD", c, b, rc, rb)
+		rotate(12, b, rb)
+		step("VPADDD", b, a, rb, ra)
+		step("VPXORD", a, d, ra, rd)
+		shuffle(3, ra)
+		rotate(8, d, rd)
+		step("VPADDD", d, c, rd, rc)
+		shuffle(2, rd)
+		step("VPXORD", c, b, rc, rb)
+		shuffle(1, rc)
+		rotate(7, b, rb)
 	}
 	i.op("DECL", temp)
 	i.op("JNZ", name+"round")
@@ -364,7 +404,21 @@ func (i *isa) words16(name string) {
 			i.op("VPADDD.BCST", at(4*k, state), w[k], w[k])
 		}
 	}
-	i.op("ADDL", imm(16), at(counterAt, state))
+	var extra [][]string
+	if more {
+		for k, r := range []row{ra, rb, rc} {
+			i.op("VBROADCASTI32X4", at(16*k, state), free)
+			i.op("VPADDD", free, r[0], r[0])
+		}
+		i.op("VPADDD", first, rd[0], rd[0])
+		i.op("VSHUFI32X4", "$0", rb[0], ra[0], first)
+		i.op("VSHUFI32X4", "$3", rb[0], ra[0], ra[0])
+		i.op("VSHUFI32X4", "$0", rd[0], rc[0], free)
+		i.op("VSHUFI32X4", "$3", rd[0], rc[0], rc[0])
+		extra = [][]string{{first, free}, {ra[0], rc[0]}}
+	} else {
+		i.op("ADDL", imm(16), at(counterAt, state))
+	}
 
 	i.comment("Words k to k+3 of block 4l+j to lane l of register k+j.")
 	for k := 0; k < 16; k += 4 {
@@ -385,7 +439,7 @@ func (i *isa) words16(name string) {
 			out[4*l+j] = []string{r}
 		}
 	}
-	i.store(name, 'Z', out)
+	i.store(name, 'Z', append(out, extra...))
 }
 
 // words8 writes the kernel by words for AVX2. There are as many registers as words, and
@@ -612,7 +666,7 @@ func (i *isa) request() {
 	}
 	i.op("VZEROALL")
 	if i.avx512 {
-		for k := 16; k < 32; k++ {
+		for k := 16; k < 26; k++ {
 			r := fmt.Sprintf("X%d", k)
 			i.op("VPXORD", r, r, r)
 		}
