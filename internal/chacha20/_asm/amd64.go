@@ -92,13 +92,14 @@ func (i *isa) blocks() {
 		"is then. The registers that it leaves dirty are those for vectors, CX, DX and DI.")
 	i.label("next")
 	if i.avx512 {
-		i.choose("rows1", "rows2", "rows4", 4, "rows8", 8, "words16", 16, "words18", 18, "words16")
+		i.choose("rows1", "rows2", "rows4", 4, "words8", 8, "words10", 10, "words16", 16, "words18", 18, "words16")
 		i.rows("rows1", 'X', 1)
 		i.rows("rows2", 'Y', 1)
 		i.rows("rows4", 'Z', 1)
-		i.rows("rows8", 'Z', 2)
-		i.words16("words16", false)
-		i.words16("words18", true)
+		i.words512("words8", 'Y', false)
+		i.words512("words10", 'Y', true)
+		i.words512("words16", 'Z', false)
+		i.words512("words18", 'Z', true)
 	} else {
 		i.choose("rows1", "rows2", "rows4", 4, "words8")
 		i.rows("rows1", 'X', 1)
@@ -318,36 +319,40 @@ func (i *isa) store(name string, width byte, out [][]string) {
 	i.op("JMP", "next")
 }
 
-// words16 writes the kernel by words for AVX-512. With more set it makes two blocks more,
-// by rows, in the time that is left between the others.
-func (i *isa) words16(name string, more bool) {
+// words512 writes the kernel by words for AVX-512, of 16 blocks or of 8. With more set it makes one
+// or two blocks more, by rows, in the time that is left between the others.
+func (i *isa) words512(name string, width byte, more bool) {
+	lanes := map[byte]int{'Y': 8, 'Z': 16}[width]
 	i.raw("")
 	if more {
-		i.comment("17 or 18, the last two by rows.")
+		i.comment(fmt.Sprintf("%d or %d, of which %d by words.", lanes+1, lanes+2, lanes))
 	} else {
-		i.comment("16 at a time, by words.")
+		i.comment(fmt.Sprintf("Up to %d, by words.", lanes))
 	}
 	i.label(name)
 	var w, t []string
 	for k := range 16 {
-		w = append(w, fmt.Sprintf("Z%d", k))
+		w = append(w, fmt.Sprintf("%c%d", width, k))
 	}
 	for k := range 4 {
-		t = append(t, fmt.Sprintf("Z%d", 16+k))
+		t = append(t, fmt.Sprintf("%c%d", width, 16+k))
 	}
-	ra, rb, rc, rd, first, free := row{"Y20"}, row{"Y21"}, row{"Y22"}, row{"Y23"}, "Y24", "Y25"
+	first := t[3] // word 12 as it was
 	for k := range 16 {
 		i.op("VPBROADCASTD", at(4*k, state), w[k])
 	}
 	i.op("VPADDD", "words<>(SB)", w[12], w[12])
-	i.op("VMOVDQA32", w[12], t[0])
+	i.op("VMOVDQA32", w[12], first)
+	i.op("ADDL", imm(lanes), at(counterAt, state))
+	ra, rb, rc, rd, rfirst, rfree := row{"Y20"}, row{"Y21"}, row{"Y22"}, row{"Y23"}, "Y24", "Y25"
 	if more {
-		i.op("ADDL", imm(16), at(counterAt, state))
 		for k, r := range []row{ra, rb, rc, rd} {
 			i.op("VBROADCASTI32X4", at(16*k, state), r[0])
 		}
 		i.op("VPADDD", "rows<>(SB)", rd[0], rd[0])
-		i.op("VMOVDQA32", rd[0], first)
+		i.op("VMOVDQA32", rd[0], rfirst)
+	} else {
+		ra, rb, rc, rd = nil, nil, nil, nil
 	}
 	i.op("MOVL", imm(10), temp)
 	i.label(name + "round")
@@ -359,47 +364,35 @@ func (i *isa) words16(name string, more bool) {
 			c = append(c, w[q[2]])
 			d = append(d, w[q[3]])
 		}
-		step := func(op string, x, y, rx, ry row) {
-			i.each(op, x, y)
-			if more {
-				i.each(op, rx, ry)
-			}
-		}
-		rotate := func(by int, x, rx row) {
-			i.rotate(by, "", x...)
-			if more {
-				i.rotate(by, "", rx...)
-			}
-		}
+		// The quarter rounds by words, and then the one by rows if there is one.
+		a, b, c, d = append(a, ra...), append(b, rb...), append(c, rc...), append(d, rd...)
 		shuffle := func(by int, r row) {
-			if more && n == 1 {
+			if n == 1 {
 				by = 4 - by
 			}
-			if more {
-				i.shuffle(by, r)
-			}
+			i.shuffle(by, r)
 		}
-		step("VPADDD", b, a, rb, ra)
-		step("VPXORD", a, d, ra, rd)
-		rotate(16, d, rd)
-		step("VPADDD", d, c, rd, rc)
-		step("VPXORD", c, b, rc, rb)
-		rotate(12, b, rb)
-		step("VPADDD", b, a, rb, ra)
-		step("VPXORD", a, d, ra, rd)
+		i.each("VPADDD", b, a)
+		i.each("VPXORD", a, d)
+		i.rotate(16, "", d...)
+		i.each("VPADDD", d, c)
+		i.each("VPXORD", c, b)
+		i.rotate(12, "", b...)
+		i.each("VPADDD", b, a)
+		i.each("VPXORD", a, d)
 		shuffle(3, ra)
-		rotate(8, d, rd)
-		step("VPADDD", d, c, rd, rc)
+		i.rotate(8, "", d...)
+		i.each("VPADDD", d, c)
 		shuffle(2, rd)
-		step("VPXORD", c, b, rc, rb)
+		i.each("VPXORD", c, b)
 		shuffle(1, rc)
-		rotate(7, b, rb)
+		i.rotate(7, "", b...)
 	}
 	i.op("DECL", temp)
 	i.op("JNZ", name+"round")
 	for k := range 16 {
 		if k == 12 {
-			i.op("VPADDD", t[0], w[k], w[k])
+			i.op("VPADDD", first, w[k], w[k])
 		} else {
 			i.op("VPADDD.BCST", at(4*k, state), w[k], w[k])
 		}
@@ -407,19 +400,28 @@ func (i *isa) words16(name string, more bool) {
 	var extra [][]string
 	if more {
 		for k, r := range []row{ra, rb, rc} {
-			i.op("VBROADCASTI32X4", at(16*k, state), free)
-			i.op("VPADDD", free, r[0], r[0])
+			i.op("VBROADCASTI32X4", at(16*k, state), rfree)
+			i.op("VPADDD", rfree, r[0], r[0])
 		}
-		i.op("VPADDD", first, rd[0], rd[0])
-		i.op("VSHUFI32X4", "$0", rb[0], ra[0], first)
+		i.op("VPADDD", rfirst, rd[0], rd[0])
+		i.op("VSHUFI32X4", "$0", rb[0], ra[0], rfirst)
 		i.op("VSHUFI32X4", "$3", rb[0], ra[0], ra[0])
-		i.op("VSHUFI32X4", "$0", rd[0], rc[0], free)
+		i.op("VSHUFI32X4", "$0", rd[0], rc[0], rfree)
 		i.op("VSHUFI32X4", "$3", rd[0], rc[0], rc[0])
-		extra = [][]string{{first, free}, {ra[0], rc[0]}}
-	} else {
-		i.op("ADDL", imm(16), at(counterAt, state))
+		extra = [][]string{{rfirst, rfree}, {ra[0], rc[0]}}
 	}
 
+	if width == 'Y' {
+		i.comment("The halves of the blocks.")
+		one, free := i.halves(w[:8], t[0])
+		two, _ := i.halves(w[8:], free)
+		var out [][]string
+		for k := range 8 {
+			out = append(out, []string{one[k], two[k]})
+		}
+		i.store(name, 'Z', append(out, extra...))
+		return
+	}
 	i.comment("Words k to k+3 of block 4l+j to lane l of register k+j.")
 	for k := 0; k < 16; k += 4 {
 		i.op("VPUNPCKLDQ", w[k+1], w[k], t[0])
@@ -435,31 +437,28 @@ func (i *isa) words16(name string, more bool) {
 	out := make([][]string, 16)
 	for j := range 4 {
 		x := []string{w[j], w[4+j], w[8+j], w[12+j]}
-		for l, r := range i.lanes(x, t[:4], x) {
+		for l, r := range i.lanes(x, t, x) {
 			out[4*l+j] = []string{r}
 		}
 	}
 	i.store(name, 'Z', append(out, extra...))
 }
 
-// words8 writes the kernel by words for AVX2. There are as many registers as words, and
-// one is needed to rotate: word 8 is in scratch while it is not needed.
+// words8 writes the kernel by words for AVX2. There are as many registers as words, and one is
+// needed to rotate: word 8 is in scratch while it is not needed.
 func (i *isa) words8(name string) {
 	i.raw("")
-	i.comment("8 at a time, by words. Word 8 is in scratch while Y8 is needed for others.")
+	i.comment("Up to 8, by words. Word 8 is in scratch while Y8 is needed for others.")
 	i.label(name)
 	var w []string
 	for k := range 16 {
 		w = append(w, fmt.Sprintf("Y%d", k))
 	}
 	free, spill := w[8], at(spillAt, scratch)
-	i.op("VPBROADCASTD", at(32, state), free)
-	i.op("VMOVDQU", free, spill)
 	for k := range 16 {
-		if k != 8 {
-			i.op("VPBROADCASTD", at(4*k, state), w[k])
-		}
+		i.op("VPBROADCASTD", at(4*k, state), w[k])
 	}
+	i.op("VMOVDQU", w[8], spill)
 	i.op("VPADDD", "words<>(SB)", w[12], w[12])
 	i.op("MOVL", imm(10), temp)
 	i.label(name + "round")
@@ -471,7 +470,10 @@ func (i *isa) words8(name string) {
 			c = append(c, w[q[2]])
 			d = append(d, w[q[3]])
 		}
-		add := func() {
+		half := func(x, y int) {
+			i.each("VPADDD", b, a)
+			i.each("VPXOR", a, d)
+			i.rotate(x, "", d...)
 			for k := range c {
 				if c[k] == free {
 					i.op("VPADDD", spill, d[k], c[k])
@@ -479,21 +481,12 @@ func (i *isa) words8(name string) {
 					i.op("VPADDD", d[k], c[k], c[k])
 				}
 			}
+			i.each("VPXOR", c, b)
+			i.op("VMOVDQU", free, spill)
+			i.rotate(y, free, b...)
 		}
-		i.each("VPADDD", b, a)
-		i.each("VPXOR", a, d)
-		i.rotate(16, "", d...)
-		add()
-		i.each("VPXOR", c, b)
-		i.op("VMOVDQU", free, spill)
-		i.rotate(12, free, b...)
-		i.each("VPADDD", b, a)
-		i.each("VPXOR", a, d)
-		i.rotate(8, "", d...)
-		add()
-		i.each("VPXOR", c, b)
-		i.op("VMOVDQU", free, spill)
-		i.rotate(7, free, b...)
+		half(16, 12)
+		half(8, 7)
 	}
 	i.op("DECL", temp)
 	i.op("JNZ", name+"round")
@@ -509,20 +502,21 @@ func (i *isa) words8(name string) {
 	}
 	i.op("ADDL", imm(8), at(counterAt, state))
 
-	i.comment("The first halves of the blocks, of which the last takes the place of word 8.")
-	first, free := i.halves(w[:8], free)
-	last := first[7]
+	i.comment("The first halves of the blocks.")
+	one, free := i.halves(w[:8], free)
+	last := one[7]
+	i.comment("Word 8, and in its place the last of them.")
 	w[8], free = free, last
 	i.op("VPBROADCASTD", at(32, state), w[8])
 	i.op("VPADDD", spill, w[8], w[8])
 	i.op("VMOVDQU", last, spill)
 	i.comment("The second halves.")
-	second, free := i.halves(w[8:], free)
+	two, free := i.halves(w[8:], free)
 	i.op("VMOVDQU", spill, free)
-	first[7] = free
+	one[7] = free
 	var out [][]string
 	for k := range 8 {
-		out = append(out, []string{first[k], second[k]})
+		out = append(out, []string{one[k], two[k]})
 	}
 	i.store(name, 'Y', out)
 }
@@ -545,7 +539,11 @@ func (i *isa) halves(w []string, free string) ([]string, string) {
 	}
 	pairs(1, "VPUNPCKLDQ", "VPUNPCKHDQ")
 	pairs(2, "VPUNPCKLQDQ", "VPUNPCKHQDQ")
-	pairs(4, "VPERM2I128 $0x20,", "VPERM2I128 $0x31,")
+	if i.avx512 {
+		pairs(4, "VSHUFI32X4 $0,", "VSHUFI32X4 $3,") // for all registers
+	} else {
+		pairs(4, "VPERM2I128 $0x20,", "VPERM2I128 $0x31,")
+	}
 	return []string{x[0], x[2], x[1], x[3], x[4], x[6], x[5], x[7]}, free
 }
 
