@@ -1,13 +1,11 @@
 package drng
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 
 	"github.com/lrng-go/lrng/internal/chacha20"
 	"github.com/lrng-go/lrng/internal/secmem"
-	"github.com/lrng-go/lrng/internal/zero"
 )
 
 // Name and limits of [ChaCha20].
@@ -54,22 +52,24 @@ const (
 // The security strength is 256 bits. ChaCha20 is not an approved mechanism of
 // SP 800-90A: programs that need one use [CTR], [Hash] or [HMAC].
 //
-// Clear wipes the state. Registers, and the stack slots in which the block
-// function keeps what does not fit in them, are out of its reach.
+// On amd64 with AVX2 and on arm64, unless built with the tag purego, nothing of the
+// state is ever on a stack, or in a register when a call returns. What is in registers during
+// a call gets into memory when a signal arrives, and stays there until the next one: see
+// Hardened in the configuration of package lrng. Elsewhere parts of the state may be left in
+// registers and on the stack.
 type ChaCha20 struct {
 	*chacha20Memory // in mem; nil without a state
 	mem             secmem.Value[chacha20Memory]
 
 	requests uint64 // since the last seed
 	seeded   bool
+	hardened bool // no signals while the state is in registers
 }
 
 // chacha20Memory is what is secret.
 type chacha20Memory struct {
-	state chacha20.State
-
-	// A block of key stream, half of it the next key's; zero between calls.
-	block [chacha20.BlockSize]byte
+	state   chacha20.State
+	scratch chacha20.Scratch // zero between calls
 }
 
 var _ DRNG = (*ChaCha20)(nil)
@@ -116,8 +116,11 @@ func (c *ChaCha20) seed(seed, additional []byte) error {
 		c.state.Reset(chacha20FirstBlock)
 		c.seeded = true
 	}
-	c.absorb(seed)
-	c.absorb(additional)
+	for _, p := range [2][]byte{seed, additional} {
+		if err := chacha20.Absorb(p, &c.state, &c.scratch, c.hardened); err != nil {
+			return c.lost(err)
+		}
+	}
 	if len(seed) > 0 {
 		c.requests = 0
 	}
@@ -141,6 +144,13 @@ func (c *ChaCha20) kept() error {
 	return vanished(chacha20Name)
 }
 
+// lost is for an error in the midst of a call: that signals cannot be blocked any more. The
+// state is somewhere between before and after, so it goes.
+func (c *ChaCha20) lost(err error) error {
+	c.Clear()
+	return fmt.Errorf("drng: ChaCha20: %w", err)
+}
+
 // Generate absorbs additional, if there is any, and fills out. The errors are
 // those of [DRNG].
 func (c *ChaCha20) Generate(out, additional []byte) error {
@@ -150,23 +160,10 @@ func (c *ChaCha20) Generate(out, additional []byte) error {
 	}
 	c.requests++
 
-	// All of additional is read before out is written: they may overlap.
-	m := c.chacha20Memory
-	m.absorb(additional)
-
-	n := len(out) / chacha20.BlockSize * chacha20.BlockSize
-	chacha20.Blocks(out[:n], &m.state)
-	chacha20.Blocks(m.block[:], &m.state)
-	used := copy(out[n:], m.block[:])
-
-	// The words of which nothing was used are the next key's, if they suffice.
-	used = (used + 3) &^ 3
-	if used > chacha20.BlockSize-chacha20.KeySize {
-		chacha20.Blocks(m.block[:], &m.state)
-		used = 0
+	if err := chacha20.Generate(out, additional, &c.state, &c.scratch, c.hardened); err != nil {
+		clear(out)
+		return c.lost(err)
 	}
-	m.update(m.block[used:])
-	zero.Bytes(m.block[:])
 	if err := c.kept(); err != nil {
 		clear(out)
 		return err
@@ -190,47 +187,6 @@ func (c *ChaCha20) check(n int) error {
 	return nil
 }
 
-// absorb XORs p onto the key, 32 bytes at a time, with an update after each.
-func (m *chacha20Memory) absorb(p []byte) {
-	if len(p) == 0 {
-		return
-	}
-	for len(p) > 0 {
-		n := min(len(p), chacha20.KeySize)
-		m.xorKey(p[:n])
-		p = p[n:]
-		chacha20.Blocks(m.block[:], &m.state)
-		m.update(m.block[:])
-	}
-	zero.Bytes(m.block[:])
-}
-
-// update replaces the key with the help of the first 32 bytes of stream, which
-// must not have been used, and increments the nonce.
-func (m *chacha20Memory) update(stream []byte) {
-	m.xorKey(stream[:chacha20.KeySize])
-
-	// The nonce is a little-endian count of updates and no secret.
-	for i := chacha20.NonceIndex; i < len(m.state); i++ {
-		m.state[i]++
-		if m.state[i] != 0 {
-			break
-		}
-	}
-}
-
-// xorKey XORs p, at most 32 bytes, onto the first bytes of the key.
-func (m *chacha20Memory) xorKey(p []byte) {
-	key := m.state[chacha20.KeyIndex : chacha20.KeyIndex+chacha20.KeySize/4]
-	for len(p) >= 4 {
-		key[0] ^= binary.LittleEndian.Uint32(p)
-		key, p = key[1:], p[4:]
-	}
-	for i, b := range p {
-		key[0] ^= uint32(b) << (8 * i)
-	}
-}
-
 // Clear wipes the state. The next Seed instantiates anew.
 func (c *ChaCha20) Clear() {
 	c.mem.Free()
@@ -241,6 +197,19 @@ func (c *ChaCha20) Clear() {
 
 // SecretMemory is for package lrng, which alone can use it.
 func (c *ChaCha20) SecretMemory() secmem.Holder { return &c.mem }
+
+// Harden has Seed and Generate block all signals of their thread while anything of the state
+// is in a register, so that it never is on a signal stack. It lasts, also over Clear. The
+// error says that this build, system or processor has no code for it, and nothing changes.
+//
+// It is for package lrng, which has Hardened in its configuration.
+func (c *ChaCha20) Harden() error {
+	if err := chacha20.CanHarden(); err != nil {
+		return fmt.Errorf("drng: ChaCha20: %w", err)
+	}
+	c.hardened = true
+	return nil
+}
 
 // String returns the name of the type; nothing of the state is ever printed. It
 // and GoString have value receivers so that this holds for a ChaCha20 that is

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/lrng-go/lrng/internal/chacha20"
+	"github.com/lrng-go/lrng/internal/impl"
 )
 
 // newChaCha20At returns a generator with a key of zeros, as the published
@@ -35,6 +36,22 @@ func (c *ChaCha20) setState(counter uint32, nonce ...uint32) {
 	c.state.Reset(counter)
 	copy(c.state[chacha20.NonceIndex:], nonce)
 	c.seeded = true
+}
+
+// chacha20Everywhere runs f with each implementation of the block function, and with signals blocked
+// where it can.
+func chacha20Everywhere(t *testing.T, f func(t *testing.T, hardened bool)) {
+	for name, ok := range impl.All("chacha20") {
+		t.Run(name, func(t *testing.T) {
+			if !ok {
+				t.Skip("this CPU does not announce the instructions")
+			}
+			f(t, false)
+		})
+		if ok && chacha20.CanHarden() == nil {
+			t.Run(name+", hardened", func(t *testing.T) { f(t, true) })
+		}
+	}
 }
 
 // A chacha20Image is a copy of all that a ChaCha20 holds.
@@ -173,36 +190,37 @@ var chacha20Answers = []struct {
 }
 
 func TestChaCha20KnownAnswers(t *testing.T) {
-	for _, v := range chacha20Answers {
-		t.Run(v.name, func(t *testing.T) {
+	chacha20Everywhere(t, func(t *testing.T, hardened bool) {
+		for _, v := range chacha20Answers {
 			c := newChaCha20At(v.counter, v.nonce[:]...)
+			c.hardened = hardened
 			for i, s := range v.steps {
 				if s.seed != nil {
 					if err := c.Seed(s.seed, nil); err != nil {
-						t.Fatalf("step %d: %v", i, err)
+						t.Fatalf("%s: step %d: %v", v.name, i, err)
 					}
 					continue
 				}
 				out := make([]byte, s.n)
 				if err := c.Generate(out, nil); err != nil {
-					t.Fatalf("step %d: %v", i, err)
+					t.Fatalf("%s: step %d: %v", v.name, i, err)
 				}
 				if 2*s.n > len(s.want) {
 					h := sha256.Sum256(out)
 					out = h[:]
 				}
 				if got := hex.EncodeToString(out); got != s.want {
-					t.Fatalf("step %d: got %s, want %s", i, got, s.want)
+					t.Fatalf("%s: step %d: got %s, want %s", v.name, i, got, s.want)
 				}
 			}
 			if n := c.state[chacha20.CounterIndex]; n != v.lastCounter {
-				t.Errorf("counter is %d, want %d", n, v.lastCounter)
+				t.Errorf("%s: counter is %d, want %d", v.name, n, v.lastCounter)
 			}
 			if n := [3]uint32(c.state[chacha20.NonceIndex:]); n != v.lastNonce {
-				t.Errorf("nonce is %d, want %d", n, v.lastNonce)
+				t.Errorf("%s: nonce is %d, want %d", v.name, n, v.lastNonce)
 			}
-		})
-	}
+		}
+	})
 }
 
 // The same through the exported names, where the counter starts at 1 and the
@@ -475,9 +493,14 @@ func TestChaCha20Model(t *testing.T) {
 // Every length of a request up to some blocks, at every distance of the counter
 // from the wrap, and with carries in the nonce.
 func TestChaCha20MatchesModel(t *testing.T) {
+	chacha20Everywhere(t, testChaCha20MatchesModel)
+}
+
+func testChaCha20MatchesModel(t *testing.T, hardened bool) {
 	for n := range 5*64 + 2 {
 		for d := range uint32(7) {
 			c, m := newChaCha20At(-d, 0xffffffff, 0xfffffffe+d%2), &chacha20Model{counter: -d}
+			c.hardened = hardened
 			binary.LittleEndian.PutUint32(m.nonce[0:], 0xffffffff)
 			binary.LittleEndian.PutUint32(m.nonce[4:], 0xfffffffe+d%2)
 			out := bytes.Repeat([]byte{0x5a}, n)
@@ -494,6 +517,7 @@ func TestChaCha20MatchesModel(t *testing.T) {
 	}
 	for _, n := range []int{4095, 4096, 4097, chacha20MaxRequest - 1, chacha20MaxRequest} {
 		c, m := newChaCha20At(0xfffffff0), &chacha20Model{counter: 0xfffffff0}
+		c.hardened = hardened
 		out := make([]byte, n)
 		if err := c.Generate(out, nil); err != nil {
 			t.Fatal(err)
@@ -674,18 +698,18 @@ func TestChaCha20Overlap(t *testing.T) {
 // nothing of the key stream is left between calls.
 func TestChaCha20Wipes(t *testing.T) {
 	c := NewChaCha20()
-	var none [chacha20.BlockSize]byte
+	var none chacha20.Scratch
 	if err := c.Seed(chacha20Bytes(0, 99), chacha20Bytes(3, 40)); err != nil {
 		t.Fatal(err)
 	}
-	if c.block != none {
+	if c.scratch != none {
 		t.Error("key stream is left after Seed")
 	}
 	for _, n := range []int{0, 1, 32, 33, 64, 100} {
 		if err := c.Generate(make([]byte, n), chacha20Bytes(1, 9)); err != nil {
 			t.Fatal(err)
 		}
-		if c.block != none {
+		if c.scratch != none {
 			t.Errorf("key stream is left after Generate of %d bytes", n)
 		}
 	}
@@ -733,6 +757,67 @@ func TestChaCha20DoesNotAllocate(t *testing.T) {
 		}
 	}); n != 0 {
 		t.Errorf("Seed: %v allocations", n)
+	}
+}
+
+// A generator that was hardened makes the same output, and stays hardened.
+func TestChaCha20Harden(t *testing.T) {
+	c, plain := NewChaCha20(), NewChaCha20()
+	seed := chacha20Bytes(0, 47)
+	if err := c.Harden(); err != nil {
+		if chacha20.CanHarden() == nil {
+			t.Fatal(err)
+		}
+		if c.hardened {
+			t.Error("hardened, and an error")
+		}
+		return
+	}
+	for range 2 {
+		if err := errors.Join(c.Seed(seed, seed), plain.Seed(seed, seed)); err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []int{0, 32, 100, 5000, chacha20MaxRequest} {
+			got, want := make([]byte, n), make([]byte, n)
+			if err := errors.Join(c.Generate(got, seed), plain.Generate(want, seed)); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got, want) {
+				t.Errorf("%d bytes: output differs", n)
+			}
+		}
+		c.Clear()
+		plain.Clear()
+		if !c.hardened {
+			t.Error("not hardened any more after Clear")
+		}
+	}
+}
+
+// When the system refuses to block signals there is no output and no state.
+func TestChaCha20NotHardened(t *testing.T) {
+	for name := range impl.All("chacha20") {
+		if name != impl.Generic {
+			continue
+		}
+		c := newChaCha20At(1)
+		c.hardened = true
+		out := chacha20Bytes(1, 40)
+		if err := c.Generate(out, nil); err == nil || !bytes.Equal(out, make([]byte, 40)) {
+			t.Errorf("Generate: %v, out is %x", err, out)
+		}
+		if err := c.Generate(out, nil); !errors.Is(err, ErrNotSeeded) {
+			t.Errorf("Generate after that: %v", err)
+		}
+		if err := c.Seed(out, nil); err == nil {
+			t.Error("Seed: no error")
+		}
+		if err := c.Generate(out, nil); !errors.Is(err, ErrNotSeeded) {
+			t.Errorf("Generate after Seed: %v", err)
+		}
+		if err := c.Harden(); err == nil {
+			t.Error("Harden: no error with the portable code")
+		}
 	}
 }
 
@@ -801,16 +886,18 @@ func FuzzChaCha20(f *testing.F) {
 
 func BenchmarkChaCha20(b *testing.B) {
 	for _, n := range []int{16, 32, 64, 128, 256, 1024, 4096, 65536} {
-		b.Run(fmt.Sprintf("op=Generate/size=%d", n), func(b *testing.B) {
-			c, out := newChaCha20At(1), make([]byte, n)
-			b.SetBytes(int64(n))
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := c.Generate(out, nil); err != nil {
-					b.Fatal(err)
+		for _, in := range []int{0, 32, 64} {
+			b.Run(fmt.Sprintf("op=Generate/size=%d/additional=%d", n, in), func(b *testing.B) {
+				c, out, additional := newChaCha20At(1), make([]byte, n), make([]byte, in)
+				b.SetBytes(int64(n))
+				b.ReportAllocs()
+				for b.Loop() {
+					if err := c.Generate(out, additional); err != nil {
+						b.Fatal(err)
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 	for _, n := range []int{32, 256} {
 		b.Run(fmt.Sprintf("op=Seed/size=%d", n), func(b *testing.B) {

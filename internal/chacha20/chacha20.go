@@ -1,13 +1,35 @@
 // Package chacha20 is the ChaCha20 block function of RFC 8439, Section 2.3, as
-// the core of a generator: it writes key stream over memory and works on a state
-// that the caller owns, advances and wipes.
+// the core of a generator: it writes key stream over memory, and works on a state
+// that the caller owns and wipes, where it is.
 //
 // It is not a cipher. Nothing is XORed onto data, and the block counter starts
 // again at zero after 2³² blocks without a word: the generator above must have
 // changed the key or the nonce by then.
+//
+// # What is left behind
+//
+// Of state and key stream there is nothing outside of the memory that the caller
+// gives, with the assembly of amd64 and arm64: none of it is ever on a stack, and all
+// registers that had some are cleared before a function returns. But while one runs, the
+// kernel saves the registers on the signal stack of the thread when it delivers a signal,
+// where they stay until the next one; the Go runtime sends signals all the time, to
+// preempt and to profile. With hardened set, no signal is delivered while anything secret
+// is in a register: see [Generate].
+//
+// The portable code, and the assembly of x/crypto that is used on other processors,
+// leave parts of it in registers and on the stack. [CanHarden] is an error there.
 package chacha20
 
-import "github.com/lrng-go/lrng/internal/zero"
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/lrng-go/lrng/internal/zero"
+)
+
+//go:generate go run -C _asm .
 
 // Sizes in bytes.
 const (
@@ -28,6 +50,10 @@ const (
 	NonceIndex   = 13
 )
 
+// Scratch is memory for what is secret and temporary: two blocks of key stream. It is
+// for the same kind of memory as the [State]; functions clear it before they return.
+type Scratch [2 * BlockSize]byte
+
 // Reset sets the constants and the counter, and clears key and nonce.
 func (s *State) Reset(counter uint32) {
 	*s = State{
@@ -40,21 +66,171 @@ func (s *State) Reset(counter uint32) {
 // adds their number to the counter, modulo 2³². It does not carry into the
 // nonce. What is left of the last block, if dst ends within it, is dropped.
 //
-// It does not allocate. Its time depends on len(dst) and, near the wrap, on the
-// counter; not on key, nonce or what was in dst. The dst and s must not overlap.
+// It does not allocate. Its time depends on len(dst) and, in the portable code, near the
+// wrap on the counter; not on key, nonce or what was in dst. The parameters must not overlap.
+func Blocks(dst []byte, s *State, scratch *Scratch) {
+	for len(dst) > maxRun {
+		request(dst[:maxRun], nil, s, scratch, false)
+		dst = dst[maxRun:]
+	}
+	request(dst, nil, s, scratch, false)
+}
+
+// Generate serves a request of a generator that erases the key with each: it absorbs
+// in as [Absorb] does, overwrites out with key stream as [Blocks] does, and updates the key.
+// For that it takes the words of the last block of which nothing is in out, if these are
+// 8 or more, and else the first of a block more: 8 words are XORed onto those of the
+// key, and the nonce, which is a little-endian number of 96 bits, is incremented.
 //
-// Registers and stack slots used for the rounds are not wiped.
-func Blocks(dst []byte, s *State) {
-	// Each kernel does what it is good at, a prefix of whole blocks, and returns
-	// the length of it.
+// Out and in may overlap; all of in is read before out is written. Nothing else may
+// overlap.
+//
+// With hardened set all signals are blocked from before the first word of the state is in
+// a register until the last register is cleared, which costs two system calls for each
+// 4 KiB of out and each KiB of in. The error is that of the first of these calls, when nothing more has
+// been done, or that of [CanHarden]. Without hardened there is none.
+//
+// Signals cannot be blocked against the debugger, SIGKILL and SIGSTOP, nor against a
+// core dump that another thread causes: it has the registers of every thread. A fault in out or in
+// ends the process then, as the Go runtime does not get to see it.
+func Generate(out, in []byte, s *State, scratch *Scratch, hardened bool) error {
+	if hardened {
+		return harden(out, in, s, scratch, true)
+	}
+	for len(in) > maxRun {
+		request(nil, in[:maxRun], s, scratch, false)
+		in = in[maxRun:]
+	}
+	for len(out) > maxRun {
+		request(out[:maxRun], in, s, scratch, false)
+		out, in = out[maxRun:], nil
+	}
+	request(out, in, s, scratch, true)
+	return nil
+}
+
+// Absorb XORs in onto the key, in pieces of at most 32 bytes. After each it makes
+// a block, XORs the first 32 bytes of it onto the key, and increments the nonce. The rest is
+// as for [Generate].
+func Absorb(in []byte, s *State, scratch *Scratch, hardened bool) error {
+	if hardened {
+		return harden(nil, in, s, scratch, false)
+	}
+	for len(in) > maxRun {
+		request(nil, in[:maxRun], s, scratch, false)
+		in = in[maxRun:]
+	}
+	request(nil, in, s, scratch, false)
+	return nil
+}
+
+// Lengths, in bytes, that are dealt with in one go. All are multiples of the size of a block.
+const (
+	// maxRun bounds how long the assembly runs, in which goroutines cannot be preempted:
+	// 20 µs or so. A byte of input takes twice as long as one of output by the slowest kernel,
+	// and 16 times as long as by the fastest.
+	maxRun = 1 << 16
+
+	// The same with signals blocked, about 2 µs.
+	maxHardenedOut = 4096
+	maxHardenedIn  = 1024
+)
+
+// harden is request with signals blocked, piece by piece.
+func harden(out, in []byte, s *State, scratch *Scratch, update bool) error {
+	if err := CanHarden(); err != nil {
+		return err
+	}
+	for len(in) > maxHardenedIn {
+		if err := hardened(nil, in[:maxHardenedIn], s, scratch, false); err != nil {
+			return err
+		}
+		in = in[maxHardenedIn:]
+	}
+	for len(out) > maxHardenedOut {
+		if err := hardened(out[:maxHardenedOut], in, s, scratch, false); err != nil {
+			return err
+		}
+		out, in = out[maxHardenedOut:], nil
+	}
+	return hardened(out, in, s, scratch, update)
+}
+
+// hardened is one piece of harden.
+func hardened(out, in []byte, s *State, scratch *Scratch, update bool) error {
+	if errno := requestHardened(out, in, s, scratch, update); errno != 0 {
+		return fmt.Errorf("chacha20: block signals: %w", syscall.Errno(errno))
+	}
+	return nil
+}
+
+// CanHarden returns nil if hardened may be set in calls of this package, else why not.
+func CanHarden() error {
+	if !canHarden() {
+		return errNotHardened
+	}
+	return nil
+}
+
+var errNotHardened = errors.New("chacha20: no code that blocks signals for this system and processor")
+
+// requestGeneric is request in portable Go. Request XORs in onto the key as Absorb does,
+// fills out, and if wanted updates the key as Generate does. It clears scratch.
+func requestGeneric(out, in []byte, s *State, scratch *Scratch, update bool) {
+	first := (*[BlockSize]byte)(scratch[:])
+	for len(in) > 0 {
+		n := min(len(in), KeySize)
+		s.xorKey(in[:n])
+		in = in[n:]
+		block(first, s)
+		s.update(first[:KeySize])
+	}
+
+	n := len(out) / BlockSize * BlockSize
+	blocks(out[:n], s)
+	out = out[n:]
+	if len(out) > 0 || update {
+		block(first, s)
+		copy(out, first[:])
+	}
+	if update {
+		used := (len(out) + 3) &^ 3
+		if used > BlockSize-KeySize {
+			used = BlockSize
+			block((*[BlockSize]byte)(scratch[BlockSize:]), s)
+		}
+		s.update(scratch[used : used+KeySize])
+	}
+	zero.Bytes(scratch[:])
+}
+
+// update XORs 32 bytes onto the key and increments the nonce.
+func (s *State) update(stream []byte) {
+	s.xorKey(stream)
+	for i := NonceIndex; i < len(s); i++ {
+		s[i]++
+		if s[i] != 0 {
+			break
+		}
+	}
+}
+
+// xorKey XORs p, at most 32 bytes, onto the first bytes of the key.
+func (s *State) xorKey(p []byte) {
+	key := s[KeyIndex : KeyIndex+KeySize/4]
+	for len(p) >= 4 {
+		key[0] ^= binary.LittleEndian.Uint32(p)
+		key, p = key[1:], p[4:]
+	}
+	for i, b := range p {
+		key[0] ^= uint32(b) << (8 * i)
+	}
+}
+
+// blocks writes whole blocks.
+func blocks(dst []byte, s *State) {
 	if useXCrypto {
 		dst = dst[blocksXCrypto(dst, s):]
 	}
-	dst = dst[blocksGeneric(dst, s):]
-	if len(dst) > 0 {
-		var last [BlockSize]byte
-		block(&last, s)
-		copy(dst, last[:])
-		zero.Bytes(last[:])
-	}
+	blocksGeneric(dst, s)
 }

@@ -10,16 +10,29 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/chacha20"
+
+	"github.com/lrng-go/lrng/internal/impl"
+	"github.com/lrng-go/lrng/internal/regs"
 )
 
-// kernels are the ways to make key stream. Each returns how many bytes it wrote.
-var kernels = []struct {
-	name string
-	f    func(dst []byte, s *State) int
-}{
-	{"generic", blocksGeneric},
-	{"x/crypto", blocksXCrypto},
-	{"Blocks", func(dst []byte, s *State) int { Blocks(dst, s); return len(dst) }},
+// everywhere runs f with each implementation in use.
+func everywhere(t *testing.T, f func(t *testing.T)) {
+	for name, ok := range impl.All("chacha20") {
+		t.Run(name, func(t *testing.T) {
+			if !ok {
+				t.Skip("this CPU does not announce the instructions")
+			}
+			f(t)
+		})
+	}
+}
+
+// hardenings are the values of hardened that are to be tried with the implementation in use.
+func hardenings() []bool {
+	if CanHarden() != nil {
+		return []bool{false}
+	}
+	return []bool{false, true}
 }
 
 func unhex(t testing.TB, s string) []byte {
@@ -84,26 +97,41 @@ var rfc8439 = []struct {
 	},
 }
 
+// The vectors are the first, and the last, of each number of blocks for which there is
+// other code.
 func TestRFC8439(t *testing.T) {
-	for _, v := range rfc8439 {
-		want := unhex(t, v.want)
-		s := newState(unhex(t, v.key), unhex(t, v.nonce), v.counter)
-		got := make([]byte, BlockSize)
-		Blocks(got, s)
-		if !bytes.Equal(got, want) {
-			t.Errorf("%s: got %x, want %x", v.name, got, want)
+	everywhere(t, func(t *testing.T) {
+		for _, v := range rfc8439 {
+			want := unhex(t, v.want)
+			for n := 1; n <= 33; n++ {
+				for _, last := range []bool{false, true} {
+					counter, at := v.counter, 0
+					if last {
+						at = (n - 1) * BlockSize
+						counter -= uint32(n - 1)
+					}
+					s := newState(unhex(t, v.key), unhex(t, v.nonce), counter)
+					got := make([]byte, n*BlockSize)
+					Blocks(got, s, new(Scratch))
+					if got := got[at : at+BlockSize]; !bytes.Equal(got, want) {
+						t.Errorf("%s, one of %d blocks: got %x, want %x", v.name, n, got, want)
+					}
+					if want := counter + uint32(n); s[CounterIndex] != want {
+						t.Errorf("%s: counter is %d, want %d", v.name, s[CounterIndex], want)
+					}
+				}
+			}
 		}
-		if s[CounterIndex] != v.counter+1 {
-			t.Errorf("%s: counter is %d, want %d", v.name, s[CounterIndex], v.counter+1)
-		}
+	})
 
-		// The assembly of x/crypto makes four blocks at a time.
-		s = newState(unhex(t, v.key), unhex(t, v.nonce), v.counter)
-		got = make([]byte, xcryptoStep)
+	// The assembly of x/crypto makes four blocks at a time.
+	for _, v := range rfc8439 {
+		s := newState(unhex(t, v.key), unhex(t, v.nonce), v.counter)
+		got := make([]byte, xcryptoStep)
 		if n := blocksXCrypto(got, s); n != xcryptoStep {
 			t.Fatalf("%s: x/crypto wrote %d bytes, want %d", v.name, n, xcryptoStep)
 		}
-		if !bytes.Equal(got[:BlockSize], want) {
+		if want := unhex(t, v.want); !bytes.Equal(got[:BlockSize], want) {
 			t.Errorf("%s: x/crypto: got %x, want %x", v.name, got[:BlockSize], want)
 		}
 	}
@@ -130,64 +158,278 @@ func reference(t testing.TB, key, nonce []byte, counter uint32, n int) []byte {
 	return out
 }
 
-// counters are starting points around the wrap, at all distances that matter to
-// kernels of up to 16 blocks, and a few others.
-func counters() []uint32 {
+// nearWrap returns starting points around the wrap, at all distances that matter to kernels
+// of up to 18 blocks that run twice, and a few others.
+func nearWrap() []uint32 {
 	c := []uint32{0, 1, 2, 1<<31 - 1, 1 << 31}
-	for d := range uint32(18) {
+	for d := range uint32(38) {
 		c = append(c, 1<<32-1-d)
 	}
 	return c
 }
 
-// Every length up to 17 blocks and a byte, at every counter of interest, in a
-// destination that is not aligned, holds a pattern, and has canaries around it.
-func TestMatchesXCrypto(t *testing.T) {
-	const canary, maxLen = 0xc5, 17*BlockSize + 1
-	lengths := make([]int, 0, maxLen+1)
-	for n := 0; n <= maxLen; n++ {
-		if n <= 4*BlockSize+1 || n%BlockSize <= 1 || n%BlockSize == BlockSize-1 || !testing.Short() {
-			lengths = append(lengths, n)
+// maxTested is the longest output of the systematic tests: twice through the kernel for most blocks,
+// and a bit.
+const maxTested = 36 * BlockSize
+
+// A model is the generator, written down once more with the stream of x/crypto.
+type model struct {
+	key, nonce []byte
+	counter    uint32
+}
+
+// after returns the state.
+func (m *model) after() State { return *newState(m.key, m.nonce, m.counter) }
+
+// updated returns the model after an update with 32 bytes of stream, and n blocks.
+func (m *model) updated(stream []byte, n int) *model {
+	u := &model{bytes.Clone(m.key), bytes.Clone(m.nonce), m.counter + uint32(n)}
+	for i := range u.key {
+		u.key[i] ^= stream[i]
+	}
+	for i := range u.nonce {
+		if u.nonce[i]++; u.nonce[i] != 0 {
+			break
 		}
 	}
+	return u
+}
+
+// absorb returns the model after Absorb.
+func (m *model) absorb(t testing.TB, in []byte) *model {
+	for len(in) > 0 {
+		n := min(len(in), KeySize)
+		u := &model{bytes.Clone(m.key), m.nonce, m.counter}
+		for i := range n {
+			u.key[i] ^= in[i]
+		}
+		in = in[n:]
+		m = u.updated(reference(t, u.key, u.nonce, u.counter, BlockSize), 1)
+	}
+	return m
+}
+
+// generate returns the model after Generate of n bytes without input, when the stream is this.
+func (m *model) generate(stream []byte, n int) *model {
+	words := (n + 3) / 4
+	if words%16 == 0 || words%16 > 8 {
+		words = (words + 15) / 16 * 16
+	}
+	return m.updated(stream[4*words:], words/16+1)
+}
+
+// requests are the lengths of all requests that the systematic tests try at all counters.
+func requests() (n []int) {
+	for i := 0; i <= maxTested; i++ {
+		switch i % BlockSize {
+		case 0, 1, 3, 16, 29, 32, 33, 63:
+			n = append(n, i)
+		}
+	}
+	return n
+}
+
+// Every length at some counters, and every counter near the wrap with some lengths, in a destination
+// that is not aligned, holds a pattern, and has canaries around it.
+func TestOutput(t *testing.T) {
+	const canary = 0xc5
 	rnd := rand.NewChaCha8([32]byte([]byte("a fixed seed for repeatable runs")))
-	key, nonce := make([]byte, KeySize), make([]byte, 12)
-	back := make([]byte, maxLen+3*16)
-	for _, counter := range counters() {
-		rnd.Read(key)
-		rnd.Read(nonce)
-		want := reference(t, key, nonce, counter, maxLen)
-		for _, n := range lengths {
-			for _, k := range kernels {
-				before := newState(key, nonce, counter)
-				s := *before
+	back := make([]byte, maxTested+3*64)
+	scratch := new(Scratch)
+	check := func(t *testing.T, m *model, stream []byte, n int) {
+		t.Helper()
+		for _, update := range []bool{false, true} {
+			for _, hard := range hardenings() {
+				s := m.after()
 				for i := range back {
 					back[i] = canary
 				}
-				off := 16 + n%16
-				done := k.f(back[off:off+n], &s)
-
-				switch {
-				case k.name == "Blocks" && done != n,
-					k.name == "generic" && done != n/BlockSize*BlockSize,
-					done < 0, done > n, done != n && done%BlockSize != 0:
-					t.Fatalf("%s: counter %#x: %d of %d bytes written", k.name, counter, done, n)
-				}
-				if !bytes.Equal(back[off:off+done], want[:done]) {
-					t.Fatalf("%s: counter %#x: stream of %d bytes differs", k.name, counter, n)
-				}
-				for i, b := range back {
-					if (i < off || i >= off+done) && b != canary {
-						t.Fatalf("%s: counter %#x, length %d: wrote outside of dst, at %d", k.name, counter, n, i-off)
+				off := 64 + n*7%64
+				var want State
+				if update {
+					want = m.generate(stream, n).after()
+					if err := Generate(back[off:off+n], nil, &s, scratch, hard); err != nil {
+						t.Fatal(err)
+					}
+				} else {
+					want = (&model{m.key, m.nonce, m.counter + uint32((n+BlockSize-1)/BlockSize)}).after()
+					if !hard {
+						Blocks(back[off:off+n], &s, scratch)
+					} else if err := harden(back[off:off+n], nil, &s, scratch, false); err != nil {
+						t.Fatal(err)
 					}
 				}
-				before[CounterIndex] += uint32((done + BlockSize - 1) / BlockSize)
-				if s != *before {
-					t.Fatalf("%s: counter %#x, length %d: state after is %x, want %x", k.name, counter, n, s, *before)
+				switch {
+				case !bytes.Equal(back[off:off+n], stream[:n]):
+					t.Fatalf("counter %#x, %d bytes, update %t, hardened %t: output differs", m.counter, n, update, hard)
+				case s != want:
+					t.Fatalf("counter %#x, %d bytes, update %t, hardened %t: state is %x, want %x", m.counter, n, update, hard, s, want)
+				case *scratch != Scratch{}:
+					t.Fatalf("counter %#x, %d bytes, update %t, hardened %t: scratch is not cleared", m.counter, n, update, hard)
+				}
+				for i, b := range back[:off] {
+					if b != canary {
+						t.Fatalf("%d bytes, update %t: wrote outside of dst, at %d", n, update, i-off)
+					}
+				}
+				for i, b := range back[off+n:] {
+					if b != canary {
+						t.Fatalf("%d bytes, update %t: wrote outside of dst, at %d behind it", n, update, i)
+					}
 				}
 			}
 		}
 	}
+	everywhere(t, func(t *testing.T) {
+		for k, counter := range nearWrap() {
+			m := &model{make([]byte, KeySize), make([]byte, 12), counter}
+			rnd.Read(m.key)
+			rnd.Read(m.nonce)
+			if k%3 == 0 {
+				copy(m.nonce, bytes.Repeat([]byte{0xff}, 4*(k%4))) // carries
+			}
+			stream := reference(t, m.key, m.nonce, counter, maxTested+2*BlockSize)
+			lengths := requests()
+			if all := counter == 2 || counter == 1<<32-9; all && !testing.Short() {
+				lengths = lengths[:0]
+				for n := range maxTested + 1 {
+					lengths = append(lengths, n)
+				}
+			} else if testing.Short() && k%4 != 0 {
+				continue
+			}
+			for _, n := range lengths {
+				check(t, m, stream, n)
+			}
+		}
+	})
+}
+
+// Every length of input, at every distance of the counter from the wrap.
+func TestInput(t *testing.T) {
+	rnd := rand.NewChaCha8([32]byte([]byte("a fixed seed for repeatable runs")))
+	everywhere(t, func(t *testing.T) {
+		for n := range 200 {
+			in := make([]byte, n)
+			rnd.Read(in)
+			m := &model{make([]byte, KeySize), make([]byte, 12), -uint32(n % 9)}
+			rnd.Read(m.key)
+			copy(m.nonce, bytes.Repeat([]byte{0xff}, n%12))
+			absorbed := m.absorb(t, in)
+			const size = 100
+			stream := reference(t, absorbed.key, absorbed.nonce, absorbed.counter, size+2*BlockSize)
+			for _, hard := range hardenings() {
+				var scratch Scratch
+				s, input := m.after(), bytes.Clone(in)
+				if err := Absorb(input, &s, &scratch, hard); err != nil {
+					t.Fatal(err)
+				}
+				if s != absorbed.after() || scratch != (Scratch{}) || !bytes.Equal(input, in) {
+					t.Fatalf("%d bytes, hardened %t: state differs, or something else is changed", n, hard)
+				}
+				s = m.after()
+				out := make([]byte, size)
+				if err := Generate(out, input, &s, &scratch, hard); err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(out, stream[:size]) || s != absorbed.generate(stream, size).after() || scratch != (Scratch{}) {
+					t.Fatalf("%d bytes, hardened %t: output or state after it differs", n, hard)
+				}
+			}
+		}
+	})
+}
+
+// What is dealt with in pieces is the same as in one.
+func TestPieces(t *testing.T) {
+	lengths := func(m int) []int { return []int{m - 1, m, m + 1, 2 * m, 2*m + 65} }
+	everywhere(t, func(t *testing.T) {
+		for _, hard := range hardenings() {
+			in, out := maxRun, maxRun
+			if hard {
+				in, out = maxHardenedIn, maxHardenedOut
+			}
+			for k, n := range append(lengths(out), 33, 33, 33, 33, 33) {
+				input := bytes.Repeat([]byte("input"), 1+lengths(in)[k%5]/5)[:lengths(in)[k%5]]
+				if !hard && testing.Short() && k%5 != 4 {
+					continue
+				}
+				one := *newState(bytes.Repeat([]byte{7}, KeySize), make([]byte, 12), 1<<32-3)
+				want, got := make([]byte, n), make([]byte, n)
+				var scratch Scratch
+				two := one
+				requestGeneric(want, input, &one, &scratch, true)
+				if err := Generate(got, input, &two, &scratch, hard); err != nil {
+					t.Fatal(err)
+				}
+				if one != two || !bytes.Equal(got, want) {
+					t.Errorf("hardened %t: %d bytes from %d: output or state differs", hard, n, len(input))
+				}
+				one = two
+				requestGeneric(nil, input, &one, &scratch, false)
+				if err := Absorb(input, &two, &scratch, hard); err != nil {
+					t.Fatal(err)
+				}
+				if one != two {
+					t.Errorf("hardened %t: input of %d bytes: state differs", hard, len(input))
+				}
+			}
+			one, two := *newState(make([]byte, KeySize), make([]byte, 12), 0), *newState(make([]byte, KeySize), make([]byte, 12), 0)
+			var scratch Scratch
+			want, got := make([]byte, maxRun+65), make([]byte, maxRun+65)
+			requestGeneric(want, nil, &one, &scratch, false)
+			Blocks(got, &two, &scratch)
+			if one != two || !bytes.Equal(got, want) {
+				t.Error("Blocks: output or state differs")
+			}
+		}
+	})
+}
+
+// Out and in may be the same memory, and overlap in any other way.
+func TestOverlap(t *testing.T) {
+	everywhere(t, func(t *testing.T) {
+		for at := range 150 {
+			back := make([]byte, 250)
+			for i := range back {
+				back[i] = byte(i)
+			}
+			in, out := back[50:110], back[at:at+100]
+			one := *newState(make([]byte, KeySize), make([]byte, 12), 0)
+			two := one
+			var scratch Scratch
+			want := make([]byte, len(out))
+			requestGeneric(want, bytes.Clone(in), &one, &scratch, true)
+			if err := Generate(out, in, &two, &scratch, false); err != nil {
+				t.Fatal(err)
+			}
+			if one != two || !bytes.Equal(out, want) {
+				t.Fatalf("output at %d, input at 50: output or state differs", at)
+			}
+		}
+	})
+}
+
+// Without code for it nothing pretends to be hardened.
+func TestCanHarden(t *testing.T) {
+	everywhere(t, func(t *testing.T) {
+		err := CanHarden()
+		var s State
+		var scratch Scratch
+		var out [64]byte
+		if got := Generate(out[:], nil, &s, &scratch, true); got != err {
+			t.Errorf("Generate: %v, want %v", got, err)
+		}
+		if got := Absorb(out[:], &s, &scratch, true); got != err {
+			t.Errorf("Absorb: %v, want %v", got, err)
+		}
+		if err != nil && (out != [64]byte{} || s != State{}) {
+			t.Error("something is done all the same")
+		}
+		if strings.HasSuffix(t.Name(), impl.Generic) && err == nil {
+			t.Error("portable code cannot be hardened")
+		}
+	})
 }
 
 // blocksXCrypto stops at the last multiple of its step before the wrap, and does
@@ -246,23 +488,25 @@ func TestWipe(t *testing.T) {
 }
 
 func TestDoesNotAllocate(t *testing.T) {
-	for _, n := range []int{1, 64, 65, 1024, 4000} {
-		var dst [4096]byte
-		var s State
-		for _, k := range kernels {
-			if a := testing.AllocsPerRun(10, func() { k.f(dst[:n], &s) }); a != 0 {
-				t.Errorf("%s: %d bytes: %v allocations", k.name, n, a)
+	everywhere(t, func(t *testing.T) {
+		for _, hard := range hardenings() {
+			for _, n := range []int{0, 1, 64, 65, 1024, 4000} {
+				// Declared inside, so that they would be counted if they escaped.
+				if a := testing.AllocsPerRun(10, func() {
+					var dst [4096]byte
+					var in [40]byte
+					var s State
+					var scratch Scratch
+					Blocks(dst[:n], &s, &scratch)
+					if Absorb(in[:], &s, &scratch, hard) != nil || Generate(dst[:n], in[:], &s, &scratch, hard) != nil {
+						t.Error("an error")
+					}
+				}); a != 0 {
+					t.Errorf("%d bytes, hardened %t: %v allocations", n, hard, a)
+				}
 			}
 		}
-		// Called directly, so that dst and s would be counted if they escaped.
-		if a := testing.AllocsPerRun(10, func() {
-			var dst [4096]byte
-			var s State
-			Blocks(dst[:n], &s)
-		}); a != 0 {
-			t.Errorf("%d bytes on the stack: %v allocations", n, a)
-		}
-	}
+	})
 }
 
 // FuzzSplit holds that whole blocks asked for in two requests are the stream of
@@ -273,39 +517,178 @@ func FuzzSplit(f *testing.F) {
 	f.Fuzz(func(t *testing.T, keyNonce []byte, counter uint32, a, b uint16) {
 		var kn [KeySize + 12]byte
 		copy(kn[:], keyNonce)
-		one := newState(kn[:KeySize], kn[KeySize:], counter)
-		two := *one
 		n, m := int(a%40)*BlockSize, int(b%4096)
-		want, got := make([]byte, n+m), make([]byte, n+m)
-		Blocks(want, one)
-		Blocks(got[:n], &two)
-		Blocks(got[n:], &two)
-		if !bytes.Equal(got, want) || two != *one {
-			t.Fatal("two requests differ from one")
-		}
-		if !bytes.Equal(want, reference(t, kn[:KeySize], kn[KeySize:], counter, n+m)) {
-			t.Fatal("stream differs from that of x/crypto")
+		stream := reference(t, kn[:KeySize], kn[KeySize:], counter, n+m)
+		for name, ok := range impl.All("chacha20") {
+			if !ok {
+				continue
+			}
+			var scratch Scratch
+			one := newState(kn[:KeySize], kn[KeySize:], counter)
+			two := *one
+			want, got := make([]byte, n+m), make([]byte, n+m)
+			Blocks(want, one, &scratch)
+			Blocks(got[:n], &two, &scratch)
+			Blocks(got[n:], &two, &scratch)
+			if !bytes.Equal(got, want) || two != *one {
+				t.Fatalf("%s: two requests differ from one", name)
+			}
+			if !bytes.Equal(want, stream) {
+				t.Fatalf("%s: stream differs from that of x/crypto", name)
+			}
 		}
 	})
 }
 
-func BenchmarkBlocks(b *testing.B) {
-	for _, n := range []int{64, 128, 256, 1024, 4096, 65536} {
-		for _, k := range kernels {
-			b.Run(fmt.Sprintf("impl=%s/size=%d", strings.ReplaceAll(k.name, "/", ""), n), func(b *testing.B) {
-				dst := make([]byte, n)
-				var s State
-				s.Reset(0)
-				if k.f(dst, &s) != n {
-					b.Skip("not made by this kernel")
+// FuzzGenerate compares a request with the model.
+func FuzzGenerate(f *testing.F) {
+	f.Add([]byte("key"), uint32(0), []byte(nil), uint16(32))
+	f.Add([]byte("a key of more than 32 bytes, and a nonce"), uint32(1<<32-5), []byte("input of more than 32 bytes, as it is"), uint16(1100))
+	f.Fuzz(func(t *testing.T, keyNonce []byte, counter uint32, in []byte, n uint16) {
+		var kn [KeySize + 12]byte
+		copy(kn[:], keyNonce)
+		in, size := in[:min(len(in), 4096)], int(n%8192)
+		before := &model{kn[:KeySize], kn[KeySize:], counter}
+		m := before.absorb(t, in)
+		stream := reference(t, m.key, m.nonce, m.counter, size+2*BlockSize)
+		after := m.generate(stream, size).after()
+		for name, ok := range impl.All("chacha20") {
+			for _, hard := range hardenings() {
+				if !ok {
+					continue
 				}
+				s, out := before.after(), make([]byte, size)
+				var scratch Scratch
+				if err := Generate(out, in, &s, &scratch, hard); err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(out, stream[:size]) || s != after || scratch != (Scratch{}) {
+					t.Fatalf("%s, hardened %t: output or state differs", name, hard)
+				}
+			}
+		}
+	})
+}
+
+// BenchmarkBlocks has the implementations beside each other, and x/crypto as programs use it,
+// with a cipher that exists.
+func BenchmarkBlocks(b *testing.B) {
+	for _, n := range []int{64, 96, 128, 160, 256, 300, 512, 800, 1024, 4096, 65536} {
+		dst := make([]byte, n)
+		for name, ok := range impl.All("chacha20") {
+			if !ok {
+				continue
+			}
+			b.Run(fmt.Sprintf("size=%d/impl=%s", n, name), func(b *testing.B) {
+				var s State
+				var scratch Scratch
+				s.Reset(0)
 				b.SetBytes(int64(n))
 				b.ReportAllocs()
 				for b.Loop() {
-					s[CounterIndex] = 0
-					k.f(dst, &s)
+					Blocks(dst, &s, &scratch)
 				}
 			})
 		}
+		b.Run(fmt.Sprintf("size=%d/impl=x-crypto", n), func(b *testing.B) {
+			c, err := chacha20.NewUnauthenticatedCipher(make([]byte, KeySize), make([]byte, 12))
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.SetBytes(int64(n))
+			b.ReportAllocs()
+			for b.Loop() {
+				c.SetCounter(0)
+				c.XORKeyStream(dst, dst)
+			}
+		})
 	}
+}
+
+// BenchmarkGenerate is of requests with 32 bytes of input, as those of generators that
+// mix in fresh bytes, and of requests without.
+func BenchmarkGenerate(b *testing.B) {
+	for _, n := range []int{16, 32, 64, 1024, 4096, 65536} {
+		for name, ok := range impl.All("chacha20") {
+			for _, hard := range hardenings() {
+				for _, in := range []int{0, 32} {
+					if !ok {
+						continue
+					}
+					b.Run(fmt.Sprintf("size=%d/in=%d/impl=%s/hardened=%t", n, in, name, hard), func(b *testing.B) {
+						var s State
+						var scratch Scratch
+						s.Reset(0)
+						out, in := make([]byte, n), make([]byte, in)
+						b.SetBytes(int64(n))
+						b.ReportAllocs()
+						for b.Loop() {
+							if err := Generate(out, in, &s, &scratch, hard); err != nil {
+								b.Fatal(err)
+							}
+						}
+					})
+				}
+			}
+		}
+	}
+}
+
+// Whatever was in the vector registers before, nothing else is when a function returns.
+func TestClearsRegisters(t *testing.T) {
+	const before = 0xa5
+	var pattern, got regs.Vectors
+	for i := range pattern {
+		for j := range pattern[i] {
+			pattern[i][j] = before
+		}
+	}
+	// dirty returns the number of a register with something else in it, or -1.
+	dirty := func() int {
+		for i := range got {
+			for _, b := range got[i] {
+				if b != 0 && b != before {
+					return i
+				}
+			}
+		}
+		return -1
+	}
+	if n, _ := regs.Size(); n == 0 {
+		return // nor is there assembly
+	}
+	everywhere(t, func(t *testing.T) {
+		if strings.HasSuffix(t.Name(), impl.Generic) {
+			return // it uses them as it likes
+		}
+		out, in := make([]byte, maxTested), bytes.Repeat([]byte("\x55\xaa\x01"), 20)
+		s := newState(in, in, 0)
+		var scratch Scratch
+		for n := 0; n <= maxTested; n += 11 {
+			for _, hard := range hardenings() {
+				// The runtime may use the registers between two functions.
+				found := 0
+				for range 100 {
+					got = pattern
+					regs.Load(&pattern)
+					var errno uintptr
+					if hard {
+						errno = requestHardened(out[:n], in[:n%40], s, &scratch, n%2 == 0)
+					} else {
+						request(out[:n], in[:n%40], s, &scratch, n%2 == 0)
+					}
+					regs.Store(&got)
+					if errno != 0 {
+						t.Fatal(errno)
+					}
+					if found = dirty(); found < 0 {
+						break
+					}
+				}
+				if found >= 0 {
+					t.Fatalf("%d bytes, hardened %t: always something in the registers, last %x in number %d", n, hard, got[found], found)
+				}
+			}
+		}
+	})
 }

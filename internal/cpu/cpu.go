@@ -31,6 +31,14 @@ import (
 // HasAESNI reports whether the CPU has the AES instructions of x86.
 func HasAESNI() bool { return detected().aesni }
 
+// HasAVX2 reports whether the CPU has AVX2, and the operating system saves the registers
+// of 256 bits.
+func HasAVX2() bool { return detected().avx2 }
+
+// HasAVX512 reports whether the CPU has AVX-512 F and VL, and the operating system saves
+// the registers of 512 bits.
+func HasAVX512() bool { return detected().avx512 }
+
 // HasRDRAND reports whether the CPU announces RDRAND: CPUID leaf 1, ECX bit 30.
 func HasRDRAND() bool { return detected().rdrand }
 
@@ -74,6 +82,8 @@ type facts struct {
 	x86        bool // CPUID was there and answered
 	hypervisor bool
 	aesni      bool
+	avx2       bool
+	avx512     bool
 	rdrand     bool
 	rdseed     bool
 	amdFamily  int
@@ -104,6 +114,8 @@ func extract(c *cpuid.CPUInfo, arch string) facts {
 		x86:        true,
 		hypervisor: c.Supports(cpuid.HYPERVISOR),
 		aesni:      c.Supports(cpuid.AESNI),
+		avx2:       c.Supports(cpuid.AVX2),
+		avx512:     c.Supports(cpuid.AVX2, cpuid.AVX512F, cpuid.AVX512VL),
 		rdrand:     c.Supports(cpuid.RDRAND),
 		rdseed:     c.Supports(cpuid.RDSEED),
 	}

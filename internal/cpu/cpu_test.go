@@ -29,6 +29,11 @@ func TestExtract(t *testing.T) {
 		{"Excavator", machine(cpuid.AMD, 0x15, cpuid.RDRAND, cpuid.AESNI), "amd64",
 			facts{x86: true, aesni: true, rdrand: true, amdFamily: 0x15}},
 		{"Ivy Bridge", machine(cpuid.Intel, 6, cpuid.RDRAND), "amd64", facts{x86: true, rdrand: true}},
+		{"Haswell", machine(cpuid.Intel, 6, cpuid.AVX, cpuid.AVX2), "amd64", facts{x86: true, avx2: true}},
+		{"AVX alone", machine(cpuid.Intel, 6, cpuid.AVX), "amd64", facts{x86: true}},
+		{"Knights Landing", machine(cpuid.Intel, 6, cpuid.AVX2, cpuid.AVX512F), "amd64", facts{x86: true, avx2: true}},
+		{"Skylake-X", machine(cpuid.Intel, 6, cpuid.AVX2, cpuid.AVX512F, cpuid.AVX512VL), "amd64", facts{x86: true, avx2: true, avx512: true}},
+		{"VL without F", machine(cpuid.Intel, 6, cpuid.AVX2, cpuid.AVX512VL), "amd64", facts{x86: true, avx2: true}},
 		{"RDSEED alone", machine(cpuid.Intel, 6, cpuid.RDSEED), "386", facts{x86: true, rdseed: true}},
 		{"hypervisor alone", machine(cpuid.Intel, 6, cpuid.HYPERVISOR), "386", facts{x86: true, hypervisor: true}},
 		// Hygon makes Zen under licence. It is not AMD, and has no family before 0x18.
@@ -54,7 +59,7 @@ func TestAnswers(t *testing.T) {
 	check := func(when string) {
 		t.Helper()
 		virtual, known := Hypervisor()
-		got := facts{known, virtual, HasAESNI(), HasRDRAND(), HasRDSEED(), AMDFamily(), HasRNDR(), HasDARN(), HasTRNG()}
+		got := facts{known, virtual, HasAESNI(), HasAVX2(), HasAVX512(), HasRDRAND(), HasRDSEED(), AMDFamily(), HasRNDR(), HasDARN(), HasTRNG()}
 		if got != want {
 			t.Errorf("%s: got %+v, want %+v", when, got, want)
 		}
@@ -143,7 +148,7 @@ func TestAgainstKernel(t *testing.T) {
 		t.Skip("no flags in /proc/cpuinfo")
 	}
 	virtual, _ := Hypervisor()
-	for name, got := range map[string]bool{"aes": HasAESNI(), "rdrand": HasRDRAND(), "rdseed": HasRDSEED(), "hypervisor": virtual} {
+	for name, got := range map[string]bool{"aes": HasAESNI(), "avx2": HasAVX2(), "avx512vl": HasAVX512(), "rdrand": HasRDRAND(), "rdseed": HasRDSEED(), "hypervisor": virtual} {
 		// The kernel strikes what it distrusts, CPUID does not: on the AMD
 		// families before 0x17 rdrand, on Zen 5 with old microcode rdseed.
 		if want := slices.Contains(flags, name); got != want && !(got && strings.HasPrefix(name, "rd") && AMDFamily() != 0) {

@@ -1,9 +1,12 @@
 package leak
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/binary"
 	"io"
 	"math/bits"
+	"slices"
 )
 
 // A Block is a ChaCha20 block that was found half done.
@@ -17,23 +20,44 @@ type Block struct {
 // windowSize is the length of a working state in bytes.
 const windowSize = 64
 
+// frameSize is more than the kernel saves of the vector registers for a signal, in bytes.
+const frameSize = 4096
+
 // ScanChaCha20 looks in r for working states of the ChaCha20 block function, as an
 // interrupt leaves them where registers are saved, and runs each backwards to the key.
 //
 // It takes every 64 bytes that begin at a multiple of 4 for 16 little-endian words, and knows two orders of words: that of RFC 8439,
-// and the one in which code for vectors has them during the diagonal rounds, with the
+// and the one in which most code for vectors has them during the diagonal rounds, with the
 // second, third and fourth row rotated. At multiples of 16, where registers for vectors are
 // saved, it knows every point between two steps of a quarter round, provided that all four
 // quarter rounds of a round go in step; elsewhere the points between two rounds.
 //
+// Where the kernel of Linux has saved the vector registers of amd64 or arm64 for a signal, it
+// also looks for what the assembly of package chacha20 has in them, and other code that
+// makes several blocks side by side: a row in each register, which is rotated in another way, and the blocks
+// in the parts of 16 bytes of it; or a word in each of the first 16 registers
+// and the blocks in the parts of 4 bytes, also when some of the quarter rounds are a
+// step ahead.
+//
 // What it does not find: a state whose words are not next to each other, as that of scalar
-// code, whose words are in general registers and, in no order, on the stack; more than one
-// block side by side in wider vectors; and one with a word that happens to look like no
+// code, whose words are in general registers and, in no order, on the stack; one in
+// the midst of a rotation that takes three instructions, when half of a word is in another
+// register, and one with a word in memory; and one with a word that happens to look like no
 // random one, 1 in 2000.
 func ScanChaCha20(r io.Reader) ([]Block, error) {
 	var found []Block
 	buf := make([]byte, bufferSize)
 	n, base := 0, int64(0)
+	add := func(s *[16]uint32, offset int64) {
+		b := Block{Counter: s[12], Offset: offset}
+		for j, w := range s[4:12] {
+			binary.LittleEndian.PutUint32(b.Key[4*j:], w)
+		}
+		for j, w := range s[13:] {
+			binary.LittleEndian.PutUint32(b.Nonce[4*j:], w)
+		}
+		found = append(found, b)
+	}
 	for {
 		m, err := io.ReadFull(r, buf[n:])
 		n += m
@@ -41,34 +65,106 @@ func ScanChaCha20(r io.Reader) ([]Block, error) {
 		if err != nil && !end {
 			return nil, err
 		}
+		last := n - frameSize
+		if end {
+			last = n - windowSize
+		}
 		i := 0
-		for i+windowSize <= n {
+		for i <= last {
 			if k := dull(buf[i : i+windowSize]); k > 0 {
 				i += k
 				continue
 			}
-			var w [16]uint32
-			for j := range w {
-				w[j] = binary.LittleEndian.Uint32(buf[i+4*j:])
+			w := words(buf[i:], 4)
+			var a []arrangement
+			if (base+int64(i))%16 == 0 {
+				a = arrangements[:1]
 			}
-			if s, ok := backwards(&w, (base+int64(i))%16 == 0); ok {
-				b := Block{Counter: s[12], Offset: base + int64(i)}
-				for j, w := range s[4:12] {
-					binary.LittleEndian.PutUint32(b.Key[4*j:], w)
-				}
-				for j, w := range s[13:] {
-					binary.LittleEndian.PutUint32(b.Nonce[4*j:], w)
-				}
-				found = append(found, b)
+			if s, ok := backwards(&w, a); ok {
+				add(&s, base+int64(i))
 			}
 			i += word
 		}
 		if end {
-			return found, nil
+			i = n
+		}
+		scanFrames(buf[:n], i, func(s *[16]uint32, at int) { add(s, base+int64(at)) })
+		if end {
+			slices.SortStableFunc(found, func(a, b Block) int { return cmp.Compare(a.Offset, b.Offset) })
+			return slices.Compact(found), nil
 		}
 		base += int64(i)
 		n = copy(buf, buf[i:n])
 	}
+}
+
+// scanFrames looks at what the kernel has saved of vector registers, if that begins before
+// the given place in p.
+func scanFrames(p []byte, before int, found func(s *[16]uint32, at int)) {
+	// A bank is a series of parts of 16 bytes of the registers from the first on, so many bytes
+	// apart.
+	type bank struct{ at, stride int }
+	for _, kind := range []struct {
+		magic uint32
+		at    int // of the magic
+		banks []bank
+	}{
+		// x86: struct _fpx_sw_bytes (arch/x86/include/uapi/asm/sigcontext.h) is at the end
+		// of FXSAVE. XMM are in that, the upper halves of YMM where XSAVE has them, and those of ZMM
+		// there on AMD and on Intel.
+		{0x46505853, 464, []bank{{160, 16}, {576, 16}, {896, 32}, {912, 32}, {1152, 32}, {1168, 32}}},
+		// arm64: struct fpsimd_context (arch/arm64/include/uapi/asm/sigcontext.h).
+		{0x46508001, 0, []bank{{16, 16}}},
+	} {
+		magic := binary.LittleEndian.AppendUint32(nil, kind.magic)
+		for from := 0; ; from++ {
+			k := bytes.Index(p[from:], magic)
+			if k < 0 {
+				break
+			}
+			from += k
+			start := from - kind.at
+			if start < 0 || start >= before {
+				continue
+			}
+			for _, b := range kind.banks {
+				at := start + b.at
+				for chain := range 2 { // by rows
+					at := at + chain*4*b.stride
+					if at+3*b.stride+16 > len(p) {
+						continue
+					}
+					var w [16]uint32
+					for row := range 4 {
+						for j := range 4 {
+							w[4*row+j] = binary.LittleEndian.Uint32(p[at+row*b.stride+4*j:])
+						}
+					}
+					if s, ok := backwards(&w, arrangements); ok {
+						found(&s, at)
+					}
+				}
+				for lane := range 4 { // by words
+					at := at + 4*lane
+					if at+15*b.stride+4 > len(p) {
+						continue
+					}
+					w := words(p[at:], b.stride)
+					if s, ok := backwardsByWords(&w); ok {
+						found(&s, at)
+					}
+				}
+			}
+		}
+	}
+}
+
+// words returns 16 words that are so many bytes apart.
+func words(p []byte, stride int) (w [16]uint32) {
+	for j := range w {
+		w[j] = binary.LittleEndian.Uint32(p[j*stride:])
+	}
+	return w
 }
 
 // dull returns how many bytes further on the next window begins that may be in the midst of
@@ -100,33 +196,92 @@ const steps = 12
 // rounds is how many there are in a block.
 const rounds = 20
 
-// backwards returns the input of the block function that leads to the working state w. If
-// all is set it looks at every point of a round, else at its end.
-func backwards(w *[16]uint32, all bool) (s [16]uint32, ok bool) {
+// An arrangement is a way to have the rows: each rotated to the left by so many words.
+// It is found at those points of a round at which so many steps are done.
+type arrangement struct {
+	diagonal    bool
+	rotated     [4]int
+	first, last int // points
+}
+
+// arrangements are those of code for vectors besides the plain one. Most rotate the second,
+// third and fourth row for the diagonals. Package chacha20 rotates the others, each as soon as it
+// is complete.
+var arrangements = []arrangement{
+	{true, [4]int{0, 1, 2, 3}, 1, 12},
+	{false, [4]int{3, 0, 0, 0}, 8, 10},
+	{false, [4]int{3, 0, 0, 2}, 10, 11},
+	{false, [4]int{3, 0, 1, 2}, 11, 12},
+	{true, [4]int{3, 0, 1, 2}, 1, 8},
+	{true, [4]int{0, 0, 1, 2}, 8, 10},
+	{true, [4]int{0, 0, 1, 0}, 10, 11},
+}
+
+// backwards returns the input of the block function that leads to the working state w. With
+// arrangements to look for it looks at every point of a round, else at its end.
+func backwards(w *[16]uint32, arrangements []arrangement) (s [16]uint32, ok bool) {
 	for step := steps; step >= 1; step-- {
 		s = *w
-		undo(&s, &columns, step)
+		undo(&s, columns[:], step)
 		if isInput(&s) || undoRounds(&s) {
 			return s, true
 		}
 		s = *w
-		undo(&s, &diagonals, step)
-		undo(&s, &columns, steps)
+		undo(&s, diagonals[:], step)
+		undo(&s, columns[:], steps)
 		if isInput(&s) || undoRounds(&s) {
 			return s, true
 		}
-		if !all {
+		if arrangements == nil {
 			break
 		}
-		for row := range 4 {
-			for i := range 4 {
-				s[4*row+(i+row)%4] = w[4*row+i]
+		for i := range arrangements {
+			a := &arrangements[i]
+			if step < a.first || step > a.last {
+				continue
+			}
+			for row, by := range a.rotated {
+				for i := range 4 {
+					s[4*row+(i+by)%4] = w[4*row+i]
+				}
+			}
+			if a.diagonal {
+				undo(&s, diagonals[:], step)
+				undo(&s, columns[:], steps)
+			} else {
+				undo(&s, columns[:], step)
+			}
+			if isInput(&s) || undoRounds(&s) {
+				return s, true
 			}
 		}
-		undo(&s, &diagonals, step)
-		undo(&s, &columns, steps)
-		if isInput(&s) || undoRounds(&s) {
-			return s, true
+	}
+	return s, false
+}
+
+// backwardsByWords does the same at every point at which some of the quarter rounds have done
+// one step more than the others.
+func backwardsByWords(w *[16]uint32) (s [16]uint32, ok bool) {
+	for _, x := range w {
+		if x == 0 {
+			return s, false // like most registers, but no state
+		}
+	}
+	for step := steps; step >= 1; step-- {
+		for ahead := 4; ahead >= 1; ahead-- {
+			s = *w
+			undo(&s, columns[:ahead], step)
+			undo(&s, columns[ahead:], step-1)
+			if isInput(&s) || undoRounds(&s) {
+				return s, true
+			}
+			s = *w
+			undo(&s, diagonals[:ahead], step)
+			undo(&s, diagonals[ahead:], step-1)
+			undo(&s, columns[:], steps)
+			if isInput(&s) || undoRounds(&s) {
+				return s, true
+			}
 		}
 	}
 	return s, false
@@ -176,9 +331,9 @@ func isInput(s *[16]uint32) bool {
 	return s[0] == 0x61707865 && s[1] == 0x3320646e && s[2] == 0x79622d32 && s[3] == 0x6b206574
 }
 
-// undo takes back the first so many steps of a round.
-func undo(s *[16]uint32, round *[4][4]int, n int) {
-	for _, q := range round {
+// undo takes back the first so many steps of quarter rounds.
+func undo(s *[16]uint32, quarters [][4]int, n int) {
+	for _, q := range quarters {
 		a, b, c, d := s[q[0]], s[q[1]], s[q[2]], s[q[3]]
 		switch n {
 		case 12:
