@@ -1,5 +1,3 @@
-//go:debug fips140=on
-
 // Fipsservice hands out tokens, nonces, keys and seeds over HTTPS, in FIPS 140-3 mode.
 //
 // What to take from it: how a service that is to be evaluated uses lrng. It insists on FIPS
@@ -10,8 +8,8 @@
 //
 // It is designed to be part of such a product; neither it nor lrng is validated.
 // docs/fips.md has what is left to do. Build it with GOFIPS140 set to a validated version of
-// the Go Cryptographic Module. The line go:debug above puts the program into FIPS mode,
-// where GODEBUG does not say otherwise; if it does, New refuses.
+// the Go Cryptographic Module. The line go:debug in file godebug.go puts the program into
+// FIPS mode, where GODEBUG does not say otherwise; if it does, New refuses.
 //
 // Usage:
 //
