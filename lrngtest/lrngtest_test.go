@@ -249,3 +249,12 @@ func TestProduction(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkReader(b *testing.B) {
+	r := lrngtest.Reader(b, "")
+	p := make([]byte, 4096)
+	b.SetBytes(int64(len(p)))
+	for b.Loop() {
+		r.Read(p)
+	}
+}

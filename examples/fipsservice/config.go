@@ -53,7 +53,8 @@ func newGenerator(ctx context.Context, c lrng.Config, timeout time.Duration) (*l
 }
 
 // tlsConfig is for TLS 1.3. What it takes of rng, and what the Go Cryptographic Module
-// draws from its own generator all the same, is in example tls.
+// draws from its own generator all the same, is in example tls. When rng has failed there are
+// no handshakes any more: probes of health on new connections fail, too.
 func tlsConfig(o options, rng *lrng.RNG) (*tls.Config, error) {
 	c := &tls.Config{Rand: rng, MinVersion: tls.VersionTLS13}
 	certificate, err := serverCertificate(o, rng)

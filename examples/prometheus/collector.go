@@ -14,7 +14,7 @@ import (
 // Entropy is in bits, as everywhere in lrng. The names do not say so: in Prometheus "bits"
 // are data, for which the unit is bytes.
 //
-// There are some 25 series, and some 15 for each source. Shards are added up: there may be as
+// There are 27 series, and 14 or 17 for each source. Shards are added up: there may be as
 // many as processors.
 type Collector struct{ status func() lrng.Status }
 
@@ -83,7 +83,7 @@ var generator = []metric[*lrng.Status]{
 // A part is what serves one kind of requests: all shards, or the instance for prediction
 // resistance.
 type part struct {
-	lrng.InstanceStatus // counters are sums, LastSeed is the oldest
+	lrng.InstanceStatus // counters are sums, LastSeed is the latest
 	seeded              int
 }
 
@@ -91,7 +91,7 @@ type part struct {
 var parts = []metric[part]{
 	newMetric("seeded_instances", "Instances that have a seed.", gauge,
 		func(p part) float64 { return float64(p.seeded) }, "part"),
-	newMetric("last_seed_timestamp_seconds", "When the instance whose seed is oldest got it, in Unix time; 0 if none has been seeded.", gauge,
+	newMetric("last_seed_timestamp_seconds", "When the latest seed was handed over, in Unix time; 0 if there was none.", gauge,
 		func(p part) float64 {
 			if p.LastSeed.IsZero() {
 				return 0
@@ -214,7 +214,7 @@ func sum(instances ...lrng.InstanceStatus) (p part) {
 		if in.Seeded {
 			p.seeded++
 		}
-		if !in.LastSeed.IsZero() && (p.LastSeed.IsZero() || in.LastSeed.Before(p.LastSeed)) {
+		if in.LastSeed.After(p.LastSeed) {
 			p.LastSeed = in.LastSeed
 		}
 	}

@@ -31,7 +31,7 @@ import (
 )
 
 func main() {
-	addr := flag.String("addr", "127.0.0.1:9100", "listen on `HOST:PORT`")
+	addr := flag.String("addr", "127.0.0.1:9811", "listen on `HOST:PORT`")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintf(os.Stderr, "prometheus: unexpected argument %q\n", flag.Arg(0))

@@ -13,8 +13,8 @@
 //	               generator of the standard library, whatever Config.Rand is
 //
 // So the keys of a session never rest on lrng alone. If Config.Rand fails, handshakes fail, and
-// a server that needs a new key for its tickets panics: net/http recovers from that, other
-// servers should give lrng.Reader, which does not fail, or recover.
+// a server that needs a new key for its tickets panics. Net/http recovers from that; other
+// servers do so themselves, or take lrng.Reader, which returns no errors.
 //
 // An ECDSA or RSA key would not be from lrng either if GenerateKey made it; example migrate
 // has how to make one all the same, and GODEBUG=cryptocustomrand=1, which brings back the
