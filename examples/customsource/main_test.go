@@ -51,7 +51,9 @@ func TestSource(t *testing.T) {
 }
 
 func TestCertificate(t *testing.T) {
-	r, err := lrng.New(lrng.Config{Sources: []es.Source{newSource(&board{device: good(t)}, exampleCertificate)}})
+	b := &board{device: good(t)}
+	src := newSource(b, exampleCertificate)
+	r, err := lrng.New(lrng.Config{Sources: []es.Source{src}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +67,12 @@ func TestCertificate(t *testing.T) {
 	}
 	if c := st.Claim.Sources[0]; c.Certificate != exampleCertificate.name || !c.HealthTests || !c.RawNoise {
 		t.Errorf("claim: %+v", c)
+	}
+	// The tests go by what the certificate grants: 1 + ⌈30/H⌉ equal samples are an alarm.
+	b.plug(stuck(0))
+	var alarm *es.HealthError
+	if err := src.HealthTest(t.Context()); !errors.As(err, &alarm) || alarm.Test != "RCT" || alarm.Cutoff != 91 {
+		t.Errorf("alarm: %v", err)
 	}
 }
 
