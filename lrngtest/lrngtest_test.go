@@ -2,6 +2,7 @@ package lrngtest_test
 
 import (
 	"bytes"
+	"crypto/fips140"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -129,6 +130,9 @@ func TestNew(t *testing.T) {
 func TestConfig(t *testing.T) {
 	c := lrngtest.Config(t, "ticket")
 	c.Strategy = seeding.Oversample
+	if fips140.Enabled() {
+		c.FIPS = lrng.FIPSRequired
+	}
 	if got := lrngtest.Config(t, "ticket"); got.Strategy != nil {
 		t.Error("configurations are shared")
 	}
