@@ -469,7 +469,7 @@ func TestProgram(t *testing.T) {
 	}
 	stop := make(chan struct{})
 	var group sync.WaitGroup
-	for range 4 {
+	for range 2 {
 		c := newClient(clientCertificate)
 		group.Go(func() {
 			for {
