@@ -66,6 +66,7 @@ var imports = map[string][]string{
 	"internal/twins":           {},
 	"internal/vectors":         {},
 	"internal/zero":            {},
+	"lrngtest":                 {".", "drng", "es", "es/estest", "seeding"},
 	"seeding":                  {"es", "internal/zero"},
 }
 
@@ -93,12 +94,12 @@ func againstRules(pkg, to string) string {
 			return "this belongs under internal"
 		}
 	case "testing":
-		if pkg != "drng/drngtest" && pkg != "es/estest" {
+		if pkg != "drng/drngtest" && pkg != "es/estest" && pkg != "lrngtest" {
 			return "only support for tests of others needs it"
 		}
 	case ".":
-		if !isExample(pkg) {
-			return "only examples import package lrng"
+		if !isExample(pkg) && pkg != "lrngtest" {
+			return "only examples and lrngtest import package lrng"
 		}
 	case xcrypto:
 		if pkg != "internal/chacha20" {
