@@ -126,8 +126,9 @@
 //
 // The security strength is that of the mechanism: 256 bits for all that lrng provides
 // but CTR_DRBG with shorter keys. Data handed out are erased from the memory of the generator before
-// the call returns. What is not erased: registers, and copies on stacks, those of signals
-// included, which core dumps have. Nothing here is validated or certified.
+// the call returns. What is not erased: what signals have saved of registers while a block was
+// computed, which core dumps have, unless [Config].Hardened is set; and what the hash
+// functions that sources and conditioning run in leave on stacks. Nothing here is validated or certified.
 //
 // Since Go 1.26 most functions of the standard library ignore the reader that
 // they are given and use the generator of the runtime: see the example program

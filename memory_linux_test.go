@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"runtime"
@@ -11,9 +12,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/lrng-go/lrng/drng"
 	"github.com/lrng-go/lrng/es"
@@ -138,10 +141,6 @@ func (c forkCase) run() error {
 		return err
 	}
 
-	flags, stack := uintptr(syscall.SIGCHLD), uintptr(0)
-	if runtime.GOARCH == "s390x" { // where they come in this order
-		flags, stack = stack, flags
-	}
 	child := func() {
 		wrong := uintptr(0)
 		p := shared[:100]
@@ -174,26 +173,20 @@ func (c forkCase) run() error {
 	var status syscall.WaitStatus
 	for tries := 10; ; {
 		runtime.Gosched()
-		pid, _, errno := syscall.RawSyscall6(syscall.SYS_CLONE, flags, stack, 0, 0, 0, 0)
+		pid, errno := forks["clone"]()
 		if errno != 0 {
 			return errno
 		}
 		if pid == 0 {
 			child()
 		}
-		done := false
-		for end := time.Now().Add(2 * time.Second); !done && time.Now().Before(end); time.Sleep(time.Millisecond) {
-			n, err := syscall.Wait4(int(pid), &status, syscall.WNOHANG, nil)
-			if err != nil {
-				return err
-			}
-			done = n != 0
+		done, err := waitForked(pid, &status)
+		if err != nil {
+			return err
 		}
 		if done {
 			break
 		}
-		syscall.Kill(int(pid), syscall.SIGKILL)
-		syscall.Wait4(int(pid), &status, 0, nil)
 		if tries--; tries == 0 {
 			return errors.New("the child hangs")
 		}
@@ -215,5 +208,155 @@ func (c forkCase) run() error {
 }
 
 var forkKept []*secmem.Block
+
+// forks are the system calls that copy a process, as they are.
+var forks = func() map[string]func() (pid uintptr, errno syscall.Errno) {
+	type call = func() (uintptr, syscall.Errno)
+	m := make(map[string]call)
+	if n, ok := map[string]uintptr{"amd64": 57, "386": 2, "s390x": 2, "ppc64le": 2}[runtime.GOARCH]; ok { // others have none
+		m["fork"] = func() (uintptr, syscall.Errno) {
+			pid, _, errno := syscall.RawSyscall(n, 0, 0, 0)
+			return pid, errno
+		}
+	}
+	flags, stack := uintptr(syscall.SIGCHLD), uintptr(0)
+	if runtime.GOARCH == "s390x" { // where they come in this order
+		flags, stack = stack, flags
+	}
+	m["clone"] = func() (uintptr, syscall.Errno) {
+		pid, _, errno := syscall.RawSyscall6(syscall.SYS_CLONE, flags, stack, 0, 0, 0, 0)
+		return pid, errno
+	}
+	var args [8]uint64 // struct clone_args of clone3(2)
+	args[4] = uint64(syscall.SIGCHLD)
+	m["clone3"] = func() (uintptr, syscall.Errno) {
+		pid, _, errno := syscall.RawSyscall(435, uintptr(unsafe.Pointer(&args)), unsafe.Sizeof(args), 0)
+		return pid, errno
+	}
+	return m
+}()
+
+// waitForked waits up to two seconds for a child, and kills it then.
+func waitForked(pid uintptr, status *syscall.WaitStatus) (done bool, err error) {
+	for end := time.Now().Add(2 * time.Second); !done && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		n, err := syscall.Wait4(int(pid), status, syscall.WNOHANG, nil)
+		if err != nil {
+			return false, err
+		}
+		done = n != 0
+	}
+	if !done {
+		syscall.Kill(int(pid), syscall.SIGKILL)
+		syscall.Wait4(int(pid), status, 0, nil)
+	}
+	return done, nil
+}
+
+// Forks by all three calls, while other threads read from the generator, which is reseeded
+// all the time (item 5 of the experiments in security.md): a child gets nothing, and never
+// crashes. Those that were copied while another thread had a lock, of the generator or of the
+// Go runtime, may hang, as children of programs with threads do; most are not.
+func TestForkTorture(t *testing.T) {
+	const each = 20
+	if os.Getenv(forkEnv) == "torture" {
+		if err := torture(each); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	outsideFIPS(t)
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		t.Skip("the race detector often hangs in such a child")
+	}
+	if os.Getenv("LRNG_EMULATED") != "" {
+		t.Skip("the emulator has locks and threads of its own")
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe, "-test.run=^TestForkTorture$")
+	cmd.Env = append(os.Environ(), forkEnv+"=torture")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Logf("%s", out)
+}
+
+func torture(each int) error {
+	debug.SetGCPercent(-1)
+	r, err := New(Config{Sources: []es.Source{&countSource{}}, Shards: 3, OutputBuffer: 256, ReseedRequests: 20, FIPS: FIPSOff})
+	if err != nil {
+		return err
+	}
+	shared, err := syscall.Mmap(-1, 0, os.Getpagesize(), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED|syscall.MAP_ANON)
+	if err != nil {
+		return err
+	}
+	nonblocking := r.Nonblocking()
+	stop := make(chan bool)
+	var load sync.WaitGroup
+	for range 2 {
+		load.Go(func() {
+			b := make([]byte, 64)
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					r.Read(b)
+					time.Sleep(20 * time.Microsecond)
+				}
+			}
+		})
+	}
+	defer load.Wait()
+	defer close(stop)
+	runtime.LockOSThread()
+	hung := 0
+	for _, name := range slices.Sorted(maps.Keys(forks)) {
+		ended := 0
+		for tries := 0; ended < each && tries < 2*each; tries++ {
+			time.Sleep(10 * time.Millisecond)
+			p := shared[:64]
+			for i := range p {
+				p[i] = 0xa5
+			}
+			pid, errno := forks[name]()
+			if errno == syscall.ENOSYS {
+				break
+			}
+			if errno != 0 {
+				return errno
+			}
+			if pid == 0 {
+				code := uintptr(1)
+				if n, err := nonblocking.Read(p); n == 0 && err == ErrNotSeeded {
+					code = 0
+				}
+				syscall.RawSyscall(syscall.SYS_EXIT_GROUP, code, 0, 0)
+			}
+			var status syscall.WaitStatus
+			done, err := waitForked(pid, &status)
+			switch {
+			case err != nil:
+				return err
+			case !done:
+				if hung++; hung > each/2 {
+					return fmt.Errorf("%s: %d children hang", name, hung)
+				}
+			case !status.Exited() || status.ExitStatus() != 0 || !zeros(p):
+				return fmt.Errorf("%s: status %#x, output %x", name, status, p)
+			default:
+				ended++
+			}
+		}
+		fmt.Printf("%s: %d children; ", name, ended)
+	}
+	fmt.Printf("%d hung; %d seeds of the parent", hung, r.Status().Seeds)
+	return nil
+}
 
 func zeros(p []byte) bool { return strings.Trim(string(p), "\x00") == "" }

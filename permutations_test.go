@@ -132,6 +132,7 @@ var dimensions = []struct {
 	{"FIPS", set(func(tr *trial, m lrng.FIPSMode) { tr.c.FIPS = m }, lrng.FIPSAuto, lrng.FIPSRequired, lrng.FIPSOff)},
 	{"OutputBuffer", set(func(tr *trial, n int) { tr.c.OutputBuffer = n }, 0, -1, 100, 5000)},
 	{"Shards", set(func(tr *trial, n int) { tr.c.Shards = n }, 1, 3)},
+	{"Hardened", set(func(tr *trial, on bool) { tr.c.Hardened = on }, false, true)},
 	{"Memory", set(func(tr *trial, g lrng.MemoryGrade) { tr.c.Memory = g }, lrng.MemoryAny, lrng.MemoryLocked, lrng.MemorySecret)},
 	// One of the choices that New refuses, in a few of the combinations.
 	{"refused", []choice{
@@ -320,6 +321,8 @@ func (tr *trial) reasons() (reasons [][]string) {
 		{tr.rules&ruleOversample != 0 && tr.margin >= 0 && tr.margin < 64, []string{"Config.Sources", "auxiliary pool", "Oversampling"}},
 		{mech.SeedSize*8 > width, []string{mech.Name, tr.conditioner().Name()}},
 		{tr.c.Memory != lrng.MemoryAny && keepsOwnMemory(mech), []string{"Config.Memory", tr.c.Memory.String(), mech.Name}},
+		{tr.c.Hardened && mech.Name != "ChaCha20", []string{"Config.Hardened", mech.Name}},
+		{tr.c.Hardened && drng.NewChaCha20().Harden() != nil, []string{"Config.Hardened"}},
 		{!granted(tr.c.Memory), []string{"Config.Memory", tr.c.Memory.String()}},
 	} {
 		if x.refused {

@@ -101,6 +101,7 @@ type mechanism struct {
 	ahead    int    // bytes of output generated ahead of need
 	watched  bool   // only as long as copies of the machine are noticed
 	aheadWhy string // why so many
+	hardened bool   // no signals while it computes: see Config
 	combine  bool   // what is generated ahead is no output before it is combined: see combiner
 	buffer   int    // bytes generated ahead, output or not
 	machine  *machine
@@ -140,6 +141,11 @@ func newOn(on *machine, c Config) (*RNG, error) {
 		shards:     shard.New[instance](c.Shards),
 		wants:      make([]atomic.Bool, c.Shards),
 		machine:    on,
+	}
+	if c.Hardened {
+		direct := *on
+		direct.system = on.direct
+		r.machine = &direct
 	}
 	r.watchTwins()
 	r.strategy = safeStrategy{c.Strategy}
@@ -254,7 +260,7 @@ func (r *RNG) addSources() error {
 // instance.
 func (r *RNG) newMechanism(f func() (drng.DRNG, error)) (*mechanism, drng.DRNG, error) {
 	c := &r.cfg
-	m := &mechanism{new: f, machine: r.machine}
+	m := &mechanism{new: f, machine: r.machine, hardened: c.Hardened}
 	d, err := m.instance()
 	if err != nil {
 		return nil, nil, err
@@ -281,7 +287,7 @@ func (r *RNG) newMechanism(f func() (drng.DRNG, error)) (*mechanism, drng.DRNG, 
 	// One of our requests may be several of the mechanism's: those that fill the
 	// buffer for output ahead of need.
 	m.buffer = m.ahead
-	if m.combine = c.OutputBuffer == 0 && c.ReseedInterval >= 0 && m.ahead == 0 && !m.info.Approved && canCombine(); m.combine {
+	if m.combine = c.OutputBuffer == 0 && c.ReseedInterval >= 0 && m.ahead == 0 && !m.info.Approved && !m.hardened && canCombine(); m.combine {
 		if err := combinerTest.Once(); err != nil {
 			return nil, nil, err
 		}
@@ -310,6 +316,15 @@ func (m *mechanism) instance() (drng.DRNG, error) {
 	}
 	if m.info != (drng.Info{}) && d.Info() != m.info {
 		return nil, fmt.Errorf("returned instances of %q and %q", m.info.Name, d.Info().Name)
+	}
+	if m.hardened {
+		h, ok := d.(*drng.ChaCha20)
+		if !ok {
+			return nil, fmt.Errorf("%s has no code that blocks signals, which Config.Hardened asks for; drng.ChaCha20 has", d.Info().Name)
+		}
+		if err := h.Harden(); err != nil {
+			return nil, fmt.Errorf("Config.Hardened: %w", err)
+		}
 	}
 	return d, nil
 }

@@ -35,6 +35,7 @@ type Status struct {
 
 	Memory            string `json:"memory"`             // the least grade that state is in: "secret", "locked", "droppable", "private" or "heap"
 	MemoryReason      string `json:"memory_reason"`      // why it is not "secret"
+	Hardened          bool   `json:"hardened"`           // see Config
 	GenerationPage    string `json:"generation_page"`    // where copies of the machine are counted, or why nowhere
 	GenerationChanges uint64 `json:"generation_changes"` // of it, noticed so far
 
@@ -183,6 +184,7 @@ func (r *RNG) Status() Status {
 		SelfTests:          r.stats.tests.Load(),
 		SelfTest:           "passed",
 		SeedFailures:       r.stats.failures.Load(),
+		Hardened:           r.cfg.Hardened,
 		GenerationPage:     r.twins.describe(),
 		GenerationChanges:  r.twins.changes.Load(),
 	}
@@ -256,6 +258,9 @@ func (s Status) String() string {
 		line("Memory: %s", s.Memory)
 	} else {
 		line("Memory: %s (%s)", s.Memory, s.MemoryReason)
+	}
+	if s.Hardened {
+		line("Hardened: no signals while state is in registers")
 	}
 	line("Copies of the machine: %d noticed (%s)", s.GenerationChanges, s.GenerationPage)
 	line("Self-tests: %s", s.SelfTest)

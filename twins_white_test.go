@@ -28,16 +28,18 @@ import (
 // still returns a virtual machine without a generation page on which nothing ever
 // changes.
 func still() *machine {
+	system := func(b []byte) bool {
+		for i := range b {
+			b[i] = byte(i)
+		}
+		return true
+	}
 	return &machine{
-		virtual: true,
-		known:   true,
-		noPage:  errors.New("none"),
-		system: func(b []byte) bool {
-			for i := range b {
-				b[i] = byte(i)
-			}
-			return true
-		},
+		virtual:   true,
+		known:     true,
+		noPage:    errors.New("none"),
+		system:    system,
+		direct:    system,
 		word:      func() uint64 { return 0x1111 },
 		cycles:    func() uint64 { return 0x2222 },
 		monotonic: func() time.Duration { return 0x3333 },
