@@ -3,7 +3,6 @@ package lrng
 import (
 	"bytes"
 	"crypto/aes"
-	"crypto/cipher"
 	"crypto/fips140"
 	"encoding/binary"
 	"fmt"
@@ -24,22 +23,15 @@ func needsCombiner(t testing.TB) {
 	}
 }
 
-// synthetic is combiner by the standard library, from the text of RFC 5297 and SP 800-38B.
-func synthetic(t testing.TB, key, system []byte, word, cycles uint64, ahead []byte) []byte {
+// derived is combiner by the standard library, from the text of SP 800-108r1 and SP 800-38B.
+func derived(t testing.TB, key, system []byte, word, cycles uint64, ahead []byte) []byte {
 	t.Helper()
-	mac, err := aes.NewCipher(key[:32])
+	e, err := aes.NewCipher(key[:32])
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctr, err := aes.NewCipher(key[32:64])
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := slices.Clone(system)
-	m = binary.LittleEndian.AppendUint64(m, word)
-	m = binary.LittleEndian.AppendUint64(m, cycles)
 	k1 := make([]byte, 16)
-	mac.Encrypt(k1, k1)
+	e.Encrypt(k1, k1)
 	carry := k1[0] >> 7
 	for i := range k1 {
 		k1[i] <<= 1
@@ -48,23 +40,29 @@ func synthetic(t testing.TB, key, system []byte, word, cycles uint64, ahead []by
 		}
 	}
 	k1[15] ^= carry * 0x87
-	for i := range 16 {
-		m[16+i] ^= k1[i]
-	}
-	tag := make([]byte, 16)
-	for ; len(m) > 0; m = m[16:] {
-		for i := range tag {
-			tag[i] ^= m[i]
-		}
-		mac.Encrypt(tag, tag)
-	}
-	for i := 15; i >= 0; i-- { // T + 1
-		if tag[i]++; tag[i] != 0 {
-			break
-		}
-	}
+
+	fixed := slices.Clone(system)
+	fixed = binary.LittleEndian.AppendUint64(fixed, word)
+	fixed = binary.LittleEndian.AppendUint64(fixed, cycles)[:31]
 	out := slices.Clone(ahead)
-	cipher.NewCTR(ctr, tag).XORKeyStream(out, out)
+	for i, rest := 1, out; len(rest) > 0; i++ {
+		m := append(slices.Clone(fixed), byte(i))
+		for j := range k1 {
+			m[16+j] ^= k1[j]
+		}
+		mac := make([]byte, 16)
+		for ; len(m) > 0; m = m[16:] {
+			for j := range mac {
+				mac[j] ^= m[j]
+			}
+			e.Encrypt(mac, mac)
+		}
+		n := min(len(rest), 16)
+		for j := range n {
+			rest[j] ^= mac[j]
+		}
+		rest = rest[n:]
+	}
 	return out
 }
 
@@ -84,9 +82,9 @@ func TestCombiner(t *testing.T) {
 	}
 	doubled := [2]int{}
 	for n := range combineMost + 1 {
-		key, system, ahead := random(make([]byte, 64)), random(make([]byte, 16)), random(make([]byte, n))
+		key, system, ahead := random(make([]byte, combinerKeySize)), random(make([]byte, 16)), random(make([]byte, n))
 		word, cycles := state, state*3
-		want := synthetic(t, key, system, word, cycles, ahead)
+		want := derived(t, key, system, word, cycles, ahead)
 		c.rekey(key)
 		doubled[c.subkey[15]&1]++
 		on := still()
@@ -96,8 +94,8 @@ func TestCombiner(t *testing.T) {
 		if !c.combine(got, on) || !bytes.Equal(got, want) {
 			t.Errorf("%d bytes: %x; want %x", n, got, want)
 		}
-		if c.data != [2][16]byte{} || c.tag != [16]byte{} || c.mask != [combineMost]byte{} {
-			t.Errorf("%d bytes: something is left: %x %x %x", n, c.data, c.tag, c.mask)
+		if c.first != [16]byte{} || c.second != [16]byte{} || c.mask != [combineMost]byte{} {
+			t.Errorf("%d bytes: something is left: %x %x %x", n, c.first, c.second, c.mask)
 		}
 	}
 	if doubled[0] < 30 || doubled[1] < 30 {
@@ -123,7 +121,7 @@ func TestTwinsCombined(t *testing.T) {
 			}
 		}},
 		{"CPU", func(m *machine) { m.word = func() uint64 { return 0x1110 } }},
-		{"cycle counter", func(m *machine) { m.cycles = func() uint64 { return 0x2222 | 1<<63 } }},
+		{"cycle counter", func(m *machine) { m.cycles = func() uint64 { return 0x2222 | 1<<55 } }},
 	} {
 		for _, size := range []int{1, 8, 16, 17, 32, 48, 64, combineMost, combineMost + 1} {
 			b := still()
@@ -159,7 +157,7 @@ func TestTwinsCombined(t *testing.T) {
 }
 
 // A request takes from what was generated ahead, which is wiped, as are the inputs; the
-// keys change with each refill; longer requests go to the mechanism.
+// key changes with each refill; longer requests go to the mechanism.
 func TestCombinedRequests(t *testing.T) {
 	needsCombiner(t)
 	var lengths []int
@@ -186,7 +184,7 @@ func TestCombinedRequests(t *testing.T) {
 	if in.next != combinerKeySize+32 || len(in.ahead) != combinerKeySize+autoOutputBuffer {
 		t.Errorf("%d of %d bytes used", in.next, len(in.ahead))
 	}
-	keys := fmt.Sprint(in.combiner.mac, in.combiner.ctr, in.combiner.subkey)
+	key := fmt.Sprint(in.combiner.key, in.combiner.subkey)
 	for _, tt := range []struct {
 		n, used int
 		system  []int
@@ -205,8 +203,8 @@ func TestCombinedRequests(t *testing.T) {
 			t.Errorf("%d bytes: what was used is left", tt.n)
 		}
 	}
-	if fmt.Sprint(in.combiner.mac, in.combiner.ctr, in.combiner.subkey) != keys {
-		t.Error("keys changed without a refill")
+	if fmt.Sprint(in.combiner.key, in.combiner.subkey) != key {
+		t.Error("the key changed without a refill")
 	}
 	// The rest, one byte too few, and the first byte of the next refill.
 	for left := len(in.ahead) - in.next - 7; left > 0; left = len(in.ahead) - in.next - 7 {
@@ -215,8 +213,8 @@ func TestCombinedRequests(t *testing.T) {
 	if _, system := request(8); !slices.Equal(system, []int{32, 16}) || in.next != combinerKeySize+1 {
 		t.Errorf("refill: %d bytes of the operating system, %d used", system, in.next)
 	}
-	if fmt.Sprint(in.combiner.mac, in.combiner.ctr, in.combiner.subkey) == keys {
-		t.Error("keys are those of before the refill")
+	if fmt.Sprint(in.combiner.key, in.combiner.subkey) == key {
+		t.Error("the key is that of before the refill")
 	}
 
 	// Without bytes of the operating system it goes on, and tells.

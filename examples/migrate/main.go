@@ -53,8 +53,8 @@ func run(w io.Writer) error {
 		return err
 	}
 	fmt.Fprint(w, `
-  Of tls.Config.Rand come the random numbers of the hello messages, the ticket
-  keys and RSA-PSS signatures, but no key shares and no ECDSA signatures.
+  Of tls.Config.Rand come the random numbers of the hello messages, the ticket keys, RSA-PSS
+  signatures and the ML-KEM key of a client, but no ECDH key shares and no ECDSA signatures.
 
 What they read from crypto/rand.Reader, where that is set to ours:
 

@@ -289,7 +289,7 @@ func TestDeterministicSignature(t *testing.T) {
 	}
 }
 
-// F11: of tls.Config.Rand come RSA-PSS signatures, but no key shares: these read
+// F11: of tls.Config.Rand come RSA-PSS signatures, but no ECDH key shares: these read
 // at least 32 bytes more when they do.
 func TestTLS(t *testing.T) {
 	setGODEBUG(t)
