@@ -61,7 +61,7 @@ func forkCases() (cases []forkCase) {
 }
 
 // A child process by a raw clone never outputs what its parent does, nor does it crash on
-// memory that it does not have (P4, T12, T14 of security.md). It has one thread and hardly
+// memory that it does not have (P4 of docs/threats.md, T12, T14). It has one thread and hardly
 // a scheduler: it can ask without waiting, which is an error, and gets what is fresh as
 // soon as its shard has a seed of its own.
 func TestForkedChild(t *testing.T) {
