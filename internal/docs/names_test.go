@@ -55,6 +55,9 @@ func (tr *tree) checkName(doc, text string) string {
 		}
 		return tr.checkIdentifier(m[1])
 	}
+	if dirName.MatchString(text) && path.Ext(text) != ".go" {
+		return tr.checkCode(text)
+	}
 	for _, word := range strings.Fields(text) {
 		if !tr.repositoryPath(word) {
 			continue
