@@ -18,7 +18,13 @@ import (
 )
 
 // later are files and directories that may be named before they are there.
-var later = []string{}
+var later = []string{
+	"docs/benchmarks.md",
+	"docs/img/throughput.svg",
+	"docs/observability.md",
+	"docs/performance.md",
+	"lrngtest",
+}
 
 // Links lead to files and directories of the repository, and to headings that are there.
 func TestLinks(t *testing.T) {
