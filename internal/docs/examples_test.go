@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"fmt"
 	"go/ast"
 	"go/token"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 )
 
 // withoutExample are exported names that no example shows, with the reason.
@@ -31,27 +33,28 @@ var byOthers = []string{"String", "GoString", "Error", "Unwrap", "MarshalText", 
 // public packages has an example of its own, or is in one of its package. Other types and
 // constants are shown with what takes or returns them.
 func TestExamples(t *testing.T) {
-	tr := repository(t)
+	report(t, repository(t).checkExamples(withoutExample))
+}
+
+func (tr *tree) checkExamples(without map[string]map[string]string) (defects []string) {
 	for _, dir := range public {
-		exported, shown := tr.exported(dir), tr.shown(dir)
-		excepted := withoutExample[dir]
+		exported, shown, excepted := tr.exported(dir), tr.shown(dir), without[dir]
 		for _, name := range slices.Sorted(maps.Keys(exported)) {
-			if short := name[strings.Index(name, ".")+1:]; shown[name] || shown[short] {
-				if excepted[name] != "" {
-					t.Errorf("%s: %s has an example: take it out of the list", dir, name)
-				}
-				continue
-			}
-			if excepted[name] == "" {
-				t.Errorf("%s: %s has no example", dir, name)
+			short := name[strings.Index(name, ".")+1:]
+			switch has := shown[name] || shown[short]; {
+			case !has && excepted[name] == "":
+				defects = append(defects, fmt.Sprintf("%s: %s has no example", dir, name))
+			case has && excepted[name] != "":
+				defects = append(defects, fmt.Sprintf("%s: %s has an example: take it out of the list", dir, name))
 			}
 		}
-		for name := range excepted {
+		for _, name := range slices.Sorted(maps.Keys(excepted)) {
 			if !exported[name] {
-				t.Errorf("%s: %s is in the list and not exported", dir, name)
+				defects = append(defects, fmt.Sprintf("%s: %s is in the list and not exported", dir, name))
 			}
 		}
 	}
+	return defects
 }
 
 // exported returns the exported names of a package, methods as "T.M", but for those of
@@ -136,4 +139,24 @@ func hasExample(f *ast.File) bool {
 		d, ok := decl.(*ast.FuncDecl)
 		return ok && d.Recv == nil && isTest(d.Name.Name) && strings.HasPrefix(d.Name.Name, "Example")
 	})
+}
+
+func TestExamplesFindDefects(t *testing.T) {
+	tr, err := newTree(fstest.MapFS{
+		"es/es.go": {Data: []byte("package es\n\ntype T struct{}\n\nfunc (T) M()\nfunc (T) N()\nfunc (T) String() string\nfunc (t) O()\nfunc F()\nfunc G()\nfunc h()\n" +
+			"var V, W int\n\nconst C = 1\n\ntype I interface{ Q() }\ntype t struct{}\n")},
+		"es/a_test.go": {Data: []byte("package es_test\n\nfunc ExampleT_M() { es.F(es.V) }\n\nfunc TestN() { es.T{}.N() }\n")},
+		"es/b_test.go": {Data: []byte("package es\n\nfunc ExampleG() {}\n")}, // not of a user
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := tr.checkExamples(map[string]map[string]string{"es": {"F": "no reason any more", "X": "gone"}})
+	want := []string{
+		"es: F has an example: take it out of the list", "es: G has no example", "es: I has no example",
+		"es: T.N has no example", "es: W has no example", "es: X is in the list and not exported",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
 }

@@ -23,6 +23,13 @@ var later = []string{
 	"docs/img/throughput.svg",
 	"docs/observability.md",
 	"docs/performance.md",
+	"examples/customsource",
+	"examples/fipsservice",
+	"examples/lrngd",
+	"examples/prometheus",
+	"examples/shuffle",
+	"examples/tls",
+	"examples/uuid",
 	"lrngtest",
 }
 

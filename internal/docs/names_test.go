@@ -2,6 +2,7 @@ package docs
 
 import (
 	"fmt"
+	"io/fs"
 	"maps"
 	"path"
 	"regexp"
@@ -15,6 +16,34 @@ import (
 // a path, exists.
 func TestNames(t *testing.T) {
 	report(t, repository(t).checkNames())
+}
+
+// The README names all examples, and no others.
+func TestExamplesInREADME(t *testing.T) {
+	tr := repository(t)
+	const begin = "Programs to start from are in `examples`"
+	text := strings.Join(tr.docs["README.md"].lines, "\n")
+	_, text, ok := strings.Cut(text, begin)
+	if !ok {
+		t.Fatalf("there is no %q", begin)
+	}
+	text, _, _ = strings.Cut(text, "\n\n")
+	named := make(map[string]bool)
+	for _, m := range codeSpan.FindAllStringSubmatch(text, -1) {
+		named[m[1]] = true
+		if !tr.exists(path.Join("examples", m[1])) {
+			t.Errorf("there is no example %s", m[1])
+		}
+	}
+	entries, err := fs.ReadDir(tr.fsys, "examples")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.IsDir() && !named[e.Name()] {
+			t.Errorf("the README does not name the example %s", e.Name())
+		}
+	}
 }
 
 var (
