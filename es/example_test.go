@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/lrng-go/lrng"
 	"github.com/lrng-go/lrng/conditioner"
 	"github.com/lrng-go/lrng/es"
 )
@@ -130,7 +129,8 @@ func ExampleEvents_Cost() {
 func ExampleSeedFile_Save() {
 	file := es.NewSeedFile(es.SeedFileConfig{Path: "/no/such/directory/seed"})
 	defer file.Clear()
-	err := file.Save(context.Background(), lrng.Default())
+	generator := rand.NewChaCha8([32]byte{}) // stands for an lrng.RNG
+	err := file.Save(context.Background(), generator)
 	_, ok := errors.AsType[*es.SeedFileError](err)
 	fmt.Println(ok, errors.Is(err, es.ErrUnavailable))
 	// Output: true true
@@ -232,28 +232,26 @@ func (c *cards) GetEntropy(ctx context.Context, p []byte, bits int) (credit int,
 	return min(bits, 225, 8*len(p)), nil
 }
 
-// A source of one's own. Package estest tests whether it keeps the rules.
+// A source of one's own, for Config.Sources of package lrng. Package estest tests whether
+// it keeps the rules.
 func ExampleSource() {
-	mine := &cards{deck: []byte("7♠ Q♥ 2♦ A♣ …")}
-	r, err := lrng.New(lrng.Config{Sources: append(lrng.DefaultSources(), mine)})
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer r.Close()
-	for _, s := range r.Status().Sources {
-		fmt.Println(s.Name)
+	var mine es.Source = &cards{deck: []byte("7♠ Q♥ 2♦ A♣ …")}
+	var seed [32]byte
+	for range 2 {
+		credit, err := mine.GetEntropy(context.Background(), seed[:], 256)
+		fmt.Println(credit, err)
 	}
 	// Output:
-	// jitter
-	// cpu
-	// os
-	// cards
-	// auxiliary
+	// 225 <nil>
+	// 0 cards: the deck was used: es: source unavailable
 }
 
 // What a source can do besides is seen by its methods.
 func ExampleNotifier() {
-	for _, s := range append(lrng.DefaultSources(), es.NewEvents(es.EventsConfig{}), es.NewAuxiliary(es.AuxiliaryConfig{})) {
+	for _, s := range []es.Source{
+		es.NewJitter(es.JitterConfig{}), es.NewCPU(es.CPUConfig{}), es.NewOS(es.OSConfig{}),
+		es.NewEvents(es.EventsConfig{}), es.NewAuxiliary(es.AuxiliaryConfig{}),
+	} {
 		_, tests := s.(es.HealthTester)
 		_, noise := s.(es.NoiseSource)
 		_, estimates := s.(es.NoiseEstimator)
