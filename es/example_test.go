@@ -112,7 +112,7 @@ func ExampleEvents_Cost() {
 	ticks, samples := make([]uint64, 64), make([]byte, 64)
 	events.Cost(ticks)       // from now on
 	events.GetNoise(samples) // likewise
-	for range 2000 {
+	for range 300 {
 		events.Add(0)
 		time.Sleep(time.Microsecond)
 	}
