@@ -38,7 +38,7 @@ func TestLinks(t *testing.T) {
 	report(t, repository(t).checkLinks())
 }
 
-// All documents can be found from the README.
+// All documents can be found from the README. A link to a directory leads to its README.
 func TestReachable(t *testing.T) {
 	report(t, repository(t).checkReachable())
 }
@@ -106,16 +106,21 @@ func (tr *tree) checkLink(name, target string) string {
 
 func (tr *tree) checkReachable() (defects []string) {
 	seen := map[string]bool{"README.md": true}
+	if tr.docs["README.md"] == nil {
+		return []string{"there is no README.md"}
+	}
 	for queue := []string{"README.md"}; len(queue) > 0; queue = queue[1:] {
-		d := tr.docs[queue[0]]
-		if d == nil {
-			continue
-		}
-		for _, l := range d.links {
+		for _, l := range tr.docs[queue[0]].links {
 			file, _, _ := strings.Cut(l.target, "#")
-			if to := path.Join(path.Dir(queue[0]), file); file != "" && !seen[to] {
-				seen[to] = true
-				queue = append(queue, to)
+			if file == "" {
+				continue
+			}
+			to := path.Join(path.Dir(queue[0]), file)
+			for _, to := range []string{to, path.Join(to, "README.md")} {
+				if tr.docs[to] != nil && !seen[to] {
+					seen[to] = true
+					queue = append(queue, to)
+				}
 			}
 		}
 	}
