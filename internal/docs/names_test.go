@@ -84,8 +84,8 @@ func (tr *tree) checkName(doc, text string) string {
 		}
 		return tr.checkIdentifier(m[1])
 	}
-	if dirName.MatchString(text) && path.Ext(text) != ".go" {
-		return tr.checkCode(text)
+	if why, ok := tr.checkDeclared(text); ok {
+		return why
 	}
 	for _, word := range strings.Fields(text) {
 		if !tr.repositoryPath(word) {

@@ -68,18 +68,18 @@ func (tr *tree) checkTraceability() (defects []string) {
 			defect(i, "%s: no words, or no section", m[1])
 		}
 		named := codeSpan.FindAllStringSubmatch(code, -1)
-		for _, n := range named {
-			if why := tr.checkCode(n[1]); why != "" {
-				defect(i, "%s: %s", m[1], why)
-			}
-		}
 		if reason, ok := strings.CutPrefix(code, "not claimed: "); ok || tests == "–" {
 			if !ok || tests != "–" || reason == "" {
 				defect(i, "%s: what is not claimed has a reason, and no tests", m[1])
 			}
 			continue
 		}
-		if len(named) == 0 && m[1] != "K11" {
+		for _, n := range named {
+			if why := tr.checkCode(n[1]); why != "" {
+				defect(i, "%s: %s", m[1], why)
+			}
+		}
+		if len(named) == 0 {
 			defect(i, "%s: no code is named", m[1])
 		}
 		if notTested.MatchString(tests) {
@@ -133,22 +133,28 @@ func directory(name string) string {
 	return name
 }
 
-// checkCode looks for a path, or for dir.Name or dir.Type.Member, exported or not.
+// checkCode looks for a directory, a file, or what checkDeclared knows.
 func (tr *tree) checkCode(text string) string {
-	if m := dirName.FindStringSubmatch(text); m != nil && m[2] != "go" {
-		if dir := directory(m[1]); tr.names[dir] != nil {
-			if !tr.names[dir][m[2]] && !tr.promoted(dir, m[2]) {
-				return fmt.Sprintf("%s declares no %s", m[1], m[2])
-			}
-			return ""
-		}
+	if why, ok := tr.checkDeclared(text); ok {
+		return why
 	}
-	if tr.repositoryPath(text) || path.Ext(text) == ".go" {
-		if !tr.exists(text) {
-			return text + " is not there"
-		}
+	if tr.names[directory(text)] == nil && !tr.exists(text) {
+		return text + " is not there"
 	}
 	return ""
+}
+
+// checkDeclared looks for dir.Name or dir.Type.Member, exported or not. It reports whether
+// there is such a directory, and if that does not declare the name says so.
+func (tr *tree) checkDeclared(text string) (why string, ok bool) {
+	m := dirName.FindStringSubmatch(text)
+	if m == nil || m[2] == "go" || tr.names[directory(m[1])] == nil {
+		return "", false
+	}
+	if dir := directory(m[1]); !tr.names[dir][m[2]] && !tr.promoted(dir, m[2]) {
+		return fmt.Sprintf("%s declares no %s", m[1], m[2]), true
+	}
+	return "", true
 }
 
 // A number in a comment of a test, with nothing around it that would make it another
