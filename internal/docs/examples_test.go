@@ -16,6 +16,7 @@ import (
 var withoutExample = map[string]map[string]string{
 	"drng": {
 		"CTR.SecretMemory":      forRoot,
+		"ChaCha20.Harden":       forRoot,
 		"ChaCha20.SecretMemory": forRoot,
 		"HMAC.SecretMemory":     forRoot,
 		"Hash.SecretMemory":     forRoot,
@@ -52,7 +53,7 @@ func (tr *tree) checkExamples(without map[string]map[string]string) (defects []s
 			}
 		}
 		for _, name := range slices.Sorted(maps.Keys(excepted)) {
-			if !exported[name] {
+			if !exported[name] && !slices.Contains(later, dir+"."+name) {
 				defects = append(defects, fmt.Sprintf("%s: %s is in the list and not exported", dir, name))
 			}
 		}
