@@ -321,15 +321,3 @@ func ExampleRNG_SelfTest() {
 	// passed
 	// true
 }
-
-// The status is for people, and for programs as JSON.
-func ExampleRNG_Status() {
-	r, err := lrng.New(lrng.Config{})
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer r.Close()
-	st := r.Status()
-	fmt.Println(st.Level, st.ReseedRequests, st.MaxWithoutReseed)
-	// Output: unseeded 1048576 1073741824
-}
