@@ -22,7 +22,7 @@ import (
 	"github.com/lrng-go/lrng/seeding"
 )
 
-// What a source may do wrong (security.md E1), and what it costs: its credit, in
+// What a source may do wrong (docs/traceability.md E1), and what it costs: its credit, in
 // that round, and nothing else.
 func TestSourceFaults(t *testing.T) {
 	for _, tt := range []struct {

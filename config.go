@@ -50,9 +50,11 @@ type Config struct {
 	// the same bytes twice: see Twins in the documentation of the package.
 	//
 	// 0: automatic, 1024 where the processor says that it is not a virtual one, or
-	// where clones are noticed in time, else none. Positive: so many (none if ReseedInterval is negative), for those who
-	// know that nobody clones their machine. Negative: none. Without a buffer each request is combined
-	// with fresh bytes of the operating system; with one, each refill is.
+	// where clones are noticed in time, else none. Positive: so many (none if ReseedInterval
+	// is negative), for those who know that nobody clones their machine. Negative: none, also
+	// for processes that are checkpointed and restored, which nothing counts. Without a
+	// buffer each request is combined with fresh bytes of the operating system; with one,
+	// each refill is.
 	OutputBuffer int
 
 	// ReseedInterval is the age at which shard 0 is due for a new seed; shard n

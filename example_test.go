@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"math/big"
 	mathrand "math/rand/v2"
@@ -13,7 +14,9 @@ import (
 	"time"
 
 	"github.com/lrng-go/lrng"
+	"github.com/lrng-go/lrng/conditioner"
 	"github.com/lrng-go/lrng/drng"
+	"github.com/lrng-go/lrng/es"
 	"github.com/lrng-go/lrng/seeding"
 )
 
@@ -163,4 +166,158 @@ func ExampleRNG_Uint64() {
 	// Output:
 	// true
 	// 0 51
+}
+
+// A generator with one more source than the default ones.
+func ExampleDefaultSources() {
+	device := es.NewDevice(es.DeviceConfig{}) // /dev/hwrng, if there is one
+	defer device.Close()                      // after the generator
+	r, err := lrng.New(lrng.Config{Sources: append(lrng.DefaultSources(), device)})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+	for _, s := range r.Status().Sources {
+		fmt.Println(s.Name)
+	}
+	// Output:
+	// jitter
+	// cpu
+	// os
+	// device
+	// auxiliary
+}
+
+// A server that gives its caller no more time than the caller has.
+func ExampleRNG_ReadContext() {
+	r, err := lrng.New(lrng.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	key := make([]byte, 32)
+	n, err := r.ReadContext(ctx, key)
+	fmt.Println(n, err)
+
+	cancel()
+	n, err = r.ReadContext(ctx, key)
+	fmt.Println(n, err)
+	// Output:
+	// 32 <nil>
+	// 0 context canceled
+}
+
+// A long-lived key, for which fresh entropy is collected now: who knew the state of the
+// generator until now knows nothing of it.
+func ExampleRNG_PredictionResistant() {
+	key := make([]byte, 32)
+	if _, err := io.ReadFull(lrng.Default().PredictionResistant(), key); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(key), "bytes")
+	// Output: 32 bytes
+}
+
+// Fresh bytes as far as they can be had without waiting, or within a time.
+func ExampleFreshReader() {
+	fresh := lrng.Default().SeedReader().(lrng.FreshReader)
+	seed := make([]byte, 32)
+	n, err := fresh.TryRead(seed)
+	if errors.Is(err, lrng.ErrNotSeeded) || errors.Is(err, lrng.ErrInsufficientEntropy) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		n, err = fresh.ReadContext(ctx, seed)
+	}
+	fmt.Println(n, err)
+	// Output: 32 <nil>
+}
+
+// The seed of another generator of 256 bits, with full entropy if the credits hold.
+func ExampleRNG_SeedReader() {
+	other, err := drng.NewCTR(drng.CTRConfig{NoDF: true}) // takes nothing less
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer other.Clear()
+	seed := make([]byte, other.Info().SeedSize)
+	defer clear(seed)
+	if _, err := io.ReadFull(lrng.Default().SeedReader(), seed); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(seed), other.Seed(seed, nil))
+	// Output: 48 <nil>
+}
+
+// New seeds for all shards, as after a machine was moved.
+func ExampleRNG_Reseed() {
+	r, err := lrng.New(lrng.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := r.Wait(ctx, seeding.FullySeeded); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(r.Reseed(ctx), r.Status().Instances[0].Seeds)
+	// Output: <nil> 2
+}
+
+// The mechanism and the hash function are switched while others read.
+func ExampleRNG_SetDRNG() {
+	r, err := lrng.New(lrng.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+
+	err = r.SetDRNG(func() (drng.DRNG, error) { return drng.NewHash(crypto.SHA512) })
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := r.SetConditioner(conditioner.SHA3_512); err != nil {
+		log.Fatal(err)
+	}
+	st := r.Status()
+	fmt.Println(st.DRNG, "and", st.Conditioner)
+	// Output: Hash_DRBG SHA-512 and SHA3-512
+}
+
+// A source that has fallen into disgrace is still mixed in, without credit.
+func ExampleRNG_SetSourceRate() {
+	r, err := lrng.New(lrng.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+	fmt.Println(r.SetSourceRate("os", 0))
+	fmt.Println(r.SetSourceRate("dice", 0))
+	// Output:
+	// <nil>
+	// lrng: SetSourceRate: name: there is no source "dice"
+}
+
+// What a service does before it opens its port.
+func ExampleRNG_SelfTest() {
+	r, err := lrng.New(lrng.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := r.SelfTest(); errors.Is(err, lrng.ErrSelfTest) {
+		log.Fatal(err) // final for this process
+	}
+	fmt.Println(r.Status().SelfTest)
+
+	if err := r.Close(); err != nil {
+		log.Print(err)
+	}
+	_, err = r.Read(make([]byte, 1))
+	fmt.Println(errors.Is(err, lrng.ErrClosed))
+	// Output:
+	// passed
+	// true
 }

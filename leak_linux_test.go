@@ -36,14 +36,14 @@ import (
 )
 
 // The tests in this file look for the secrets of generators in dumps of a process that uses
-// them: security.md, T23 to T27 and E4. A child process runs the generators and tells
+// them: docs/traceability.md, T23 to T27 and E4. A child process runs the generators and tells
 // this one all states they go through, with write(2) straight from where they are. Then
 // the child is dumped, in each of the ways in which that is done to programs, and searched.
 // What is not found could be hidden from the search, so the child also has a state in its
 // heap that must be found.
 //
 // It is not dumped by letting it crash: the handlers of the Go runtime that print stacks
-// then overwrite what signals left before (finding 4 of security.md).
+// then overwrite what signals left before.
 
 // leakEnv holds what a child is to do: a leakCase.
 const leakEnv = "LRNG_LEAK_CHILD"

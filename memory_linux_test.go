@@ -64,7 +64,7 @@ func forkCases() (cases []forkCase) {
 }
 
 // A child process by a raw clone never outputs what its parent does, nor does it crash on
-// memory that it does not have (P4, T12, T14 of security.md). It has one thread and hardly
+// memory that it does not have (P4 of docs/threats.md, T12, T14). It has one thread and hardly
 // a scheduler: it can ask without waiting, which is an error, and gets what is fresh as
 // soon as its shard has a seed of its own.
 func TestForkedChild(t *testing.T) {
@@ -253,7 +253,7 @@ func waitForked(pid uintptr, status *syscall.WaitStatus) (done bool, err error) 
 }
 
 // Forks by all three calls, while other threads read from the generator, which is reseeded
-// all the time (item 5 of the experiments in security.md): a child gets nothing, and never
+// all the time (T14): a child gets nothing, and never
 // crashes. Those that were copied while another thread had a lock, of the generator or of the
 // Go runtime, may hang, as children of programs with threads do; most are not.
 func TestForkTorture(t *testing.T) {

@@ -189,7 +189,7 @@ func arenas() (total int) {
 }
 
 // 10⁵ generators that are closed, and some that are forgotten, leave no memory behind
-// (flat maps and locked memory: security.md E4).
+// (flat maps and locked memory: docs/traceability.md E4).
 func TestMemoryCycles(t *testing.T) {
 	n, forgotten := 100_000, 2000
 	if testing.Short() || raceEnabled {

@@ -805,7 +805,7 @@ func (r *RNG) serve(in *instance, b []byte) (due bool, err error) {
 }
 
 // compare compares the first output of the generator, of at least 16 bytes, with all
-// known answers: it would be output of a test, or of a test seed (security.md T19).
+// known answers: it would be output of a test, or of a test seed (docs/traceability.md T19).
 func (in *instance) compare(b []byte) error {
 	if in.compared || len(b) < 16 {
 		return nil

@@ -30,3 +30,20 @@ func ExampleOutputEntropy() {
 	// 264 bits of entropy in, 255.994 out
 	// 320 bits of entropy in, 256.000 out
 }
+
+// The components differ in width, which is the most entropy that a digest can hold.
+func ExampleConditioner() {
+	for _, c := range []conditioner.Conditioner{
+		conditioner.SHA256, conditioner.SHA384, conditioner.SHA512,
+		conditioner.SHA3_256, conditioner.SHA3_384, conditioner.SHA3_512,
+	} {
+		fmt.Println(c.Name(), c.Width())
+	}
+	// Output:
+	// SHA-256 256
+	// SHA-384 384
+	// SHA-512 512
+	// SHA3-256 256
+	// SHA3-384 384
+	// SHA3-512 512
+}

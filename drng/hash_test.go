@@ -70,7 +70,7 @@ func hashSeeded(t testing.TB, m hashMechanism) DRNG {
 	return d
 }
 
-// A1, A2, A5: Table 2. A8 of ours: XDRBG is not approved.
+// A1, A2, A5: Table 2. XDRBG is not approved.
 func TestHashInfo(t *testing.T) {
 	names := []string{
 		"XDRBG-256",

@@ -64,7 +64,7 @@ func holderOf(d DRNG) secmem.Holder {
 	return d.(interface{ SecretMemory() secmem.Holder }).SecretMemory()
 }
 
-// A state that has vanished between two calls is none: P4 of security.md. The mechanism
+// A state that has vanished between two calls is none: P4 of docs/threats.md. The mechanism
 // touches none of it, and a seed makes a new one that depends on nothing of before.
 func TestVanishedState(t *testing.T) {
 	for name, make1 := range memoryMechanisms() {
@@ -166,7 +166,7 @@ func TestSecretMemory(t *testing.T) {
 	}
 }
 
-// Mechanisms that are dropped without Clear give their memory back (security.md E4: 10⁵ cycles
+// Mechanisms that are dropped without Clear give their memory back (docs/traceability.md E4: 10⁵ cycles
 // with flat maps and locked memory).
 func TestMemoryIsGivenBack(t *testing.T) {
 	total := func() (n int) {

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// F11: no seed gets into a program when it is built. No source embeds a file, and no file
+// K11: no seed gets into a program when it is built. No source embeds a file, and no file
 // of the module is a saved seed.
 func TestBuildEmbedsNothing(t *testing.T) {
 	files := 0
@@ -45,7 +45,7 @@ func TestBuildEmbedsNothing(t *testing.T) {
 	}
 }
 
-// F11: and nothing else that is not in the sources: a program that is built twice is the
+// K11: and nothing else that is not in the sources: a program that is built twice is the
 // same. The number of threads of the compiler is what makes it compile this module twice.
 // What is for tests is not linked to programs.
 func TestBuildTwice(t *testing.T) {

@@ -655,7 +655,7 @@ func TestCPUHardware(t *testing.T) {
 	}
 }
 
-// Finding 10, T6: other cores that read the generator without a break do not make
+// T6: other cores that read the generator without a break do not make
 // a call fail.
 func TestCPUHammered(t *testing.T) {
 	s := realCPU(t, CPUConfig{})

@@ -80,7 +80,7 @@ func identify(t *testing.T, m machine) []byte {
 	return p
 }
 
-// F10, T31: nodes from one image deliver the same if nothing at all tells them apart,
+// K10, T31: nodes from one image deliver the same if nothing at all tells them apart,
 // and something else if one item does, whichever it is.
 func TestIdentityTwins(t *testing.T) {
 	m, _ := twinNode()
@@ -186,7 +186,7 @@ func TestIdentityModel(t *testing.T) {
 	}
 }
 
-// C5, F10: identity is never credited, on any machine, whatever is asked for.
+// C5, K10: identity is never credited, on any machine, whatever is asked for.
 func TestIdentityCredit(t *testing.T) {
 	m, _ := twinNode()
 	for name, s := range map[string]*Identity{

@@ -154,7 +154,7 @@ func TestOSConfig(t *testing.T) {
 	}
 }
 
-// TestOSCredit asks a generator without faults. T34 of security.md; the limits
+// TestOSCredit asks a generator without faults. T34 of docs/traceability.md; the limits
 // of the credit are rule 4 of Source.
 func TestOSCredit(t *testing.T) {
 	for _, tt := range []struct{ rate, size, bits, want int }{
@@ -187,7 +187,7 @@ func TestOSCredit(t *testing.T) {
 	}
 }
 
-// TestOSFaults puts each fault of E1 of security.md that a generator without
+// TestOSFaults puts each fault of E1 of docs/traceability.md that a generator without
 // raw noise can have into each read, and looks at the credit. In all cases p
 // has 4 blocks and a bit, unless size says otherwise.
 func TestOSFaults(t *testing.T) {
@@ -313,7 +313,7 @@ func TestOSKeepsNothing(t *testing.T) {
 }
 
 // TestOSWaits starts with a machine that is ready after 1.05 s, as was measured
-// on one without a hardware generator. T10 of security.md.
+// on one without a hardware generator. T10 of docs/traceability.md.
 func TestOSWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const bootTime = 1050 * time.Millisecond

@@ -17,7 +17,7 @@ import (
 const mountEnv = "LRNG_TEST_SEEDFILE_MOUNTS"
 
 // File systems as they are on diskless nodes, mounted in a namespace of their own: a
-// read-only one, memory, a layer over an image, and one that is full. F3, F5, F6, F15.
+// read-only one, memory, a layer over an image, and one that is full. K3, K5, K6, K15.
 func TestSeedFileMounts(t *testing.T) {
 	if os.Getenv(mountEnv) != "" {
 		seedMounts(t)
@@ -230,7 +230,7 @@ func seedMounts(t *testing.T) {
 	})
 }
 
-// F12: the snippets of docs/seedfiles.md name all files, are correct for the shell, and
+// K12: the snippets of docs/seedfiles.md name all files, are correct for the shell, and
 // remove what they are to remove, and nothing else.
 func TestSeedFileSnippets(t *testing.T) {
 	doc, err := os.ReadFile(filepath.Join("..", "docs", "seedfiles.md"))

@@ -83,7 +83,7 @@ func copyFiles(t testing.TB, to string, files map[string]string) {
 	}
 }
 
-// Fifty nodes from one image, F and T31: nothing that is in the image is ever credited,
+// Fifty nodes from one image, K1 to K9 and T31: nothing that is in the image is ever credited,
 // not on several nodes and not in several boots, while nodes with a disk and an
 // identity of their own are credited what they have saved themselves, once.
 func TestSeedFileFiftyNodes(t *testing.T) {
@@ -210,7 +210,7 @@ func (d *simDisk) powerCut(t *testing.T, r *rand.Rand) {
 
 // Thousand processes on fifty nodes that are killed at a random step, half of them by a
 // power cut, and whose files are copied between nodes and come back from backups. No
-// value is credited more than once, and no file is ever broken. F5, F7, F8.
+// value is credited more than once, and no file is ever broken. K5, K7, K8.
 func TestSeedFileRandomKills(t *testing.T) {
 	if _, ok := safefile.FactsOf(anyInfo(t)); !ok {
 		t.Skipf("nothing is credited on %s", runtime.GOOS)
@@ -359,7 +359,7 @@ func startSeedChild(t *testing.T, n *seedNode, killAt int) (cmd *exec.Cmd, out *
 
 // A process is killed at each step of the way from reading the file to having saved
 // another one. Afterwards the file is good or missing, and no value is credited twice.
-// F5, F7, F8.
+// K5, K7, K8.
 func TestSeedFileKilled(t *testing.T) {
 	if task := os.Getenv(killEnv); task != "" {
 		seedChild(t, task)

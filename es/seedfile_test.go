@@ -256,7 +256,7 @@ func TestSeedFileConfig(t *testing.T) {
 	}
 }
 
-// F1: the default is no file, and that is no error of the configuration. Neither is a
+// K1: the default is no file, and that is no error of the configuration. Neither is a
 // file or directory that does not exist.
 func TestSeedFileNone(t *testing.T) {
 	s := NewSeedFile(SeedFileConfig{})
@@ -281,7 +281,7 @@ func TestSeedFileNone(t *testing.T) {
 	wantCredit(t, "a file that came late", n.source(), "")
 }
 
-// The life of a file: F2, F5, F7.
+// The life of a file: K2, K5, K7.
 func TestSeedFileLife(t *testing.T) {
 	n := newSeedNode(t.TempDir())
 	seen := make(map[string]bool)
@@ -358,7 +358,7 @@ func TestSeedFileLife(t *testing.T) {
 	fresh("delivered", wantCredit(t, "after another Save", n.source(), ""))
 }
 
-// C2: the chain of files. Each depends on the one before, on what is fresh, and on the
+// K7: the chain of files. Each depends on the one before, on what is fresh, and on the
 // generator of the system, and no data delivered are on the disk later.
 func TestSeedFileChain(t *testing.T) {
 	run := func(reader uint64, tear bool, fresh byte, between uint64) (data [seedDataSize]byte) {
@@ -445,7 +445,7 @@ func TestSeedFileCredit(t *testing.T) {
 	}
 }
 
-// F3, F4, F6, F9, F12, F15: everything else being right, each of these costs the
+// K3, K4, K6, K9, K12, K15: everything else being right, each of these costs the
 // credit, not the data.
 func TestSeedFileUncredited(t *testing.T) {
 	if _, ok := safefile.FactsOf(anyInfo(t)); !ok {
@@ -616,7 +616,7 @@ func TestSeedFileUncredited(t *testing.T) {
 	}
 }
 
-// F9: a file that is written and read on the same machine, which does not know itself.
+// K9: a file that is written and read on the same machine, which does not know itself.
 func TestSeedFileUnknownHome(t *testing.T) {
 	const (
 		boot = "proc/sys/kernel/random/boot_id"
@@ -732,7 +732,7 @@ func snapshot(t testing.TB, dir string) map[string]string {
 	return m
 }
 
-// F3: a virtual machine counts if somebody has declared that it is not cloned.
+// K3: a virtual machine counts if somebody has declared that it is not cloned.
 func TestSeedFileNotCloned(t *testing.T) {
 	n := newSeedNode(t.TempDir())
 	n.virtual = true
@@ -741,7 +741,7 @@ func TestSeedFileNotCloned(t *testing.T) {
 	wantCredit(t, "declared", s, "")
 }
 
-// F4: a file that was used and comes back, into its old place and inode.
+// K4: a file that was used and comes back, into its old place and inode.
 func TestSeedFileComesBack(t *testing.T) {
 	n := newSeedNode(t.TempDir())
 	n.inode = 1
@@ -878,7 +878,7 @@ func TestSeedFileUnusable(t *testing.T) {
 	}
 }
 
-// F5, F7, F8: each step can fail. Before the file is certain to be used up that costs
+// K5, K7, K8: each step can fail. Before the file is certain to be used up that costs
 // the credit, afterwards it does not; and no value is credited a second time.
 func TestSeedFileFaults(t *testing.T) {
 	consume := []string{"overwrite", "sync overwritten", "rename used", "sync rename used"}
@@ -1070,7 +1070,7 @@ func TestSeedFileSaveContext(t *testing.T) {
 	}
 }
 
-// F7: a file at once, one each hour, and a last one at the end. Nothing runs after that.
+// K7: a file at once, one each hour, and a last one at the end. Nothing runs after that.
 func TestSeedFileKeep(t *testing.T) {
 	for _, interval := range []time.Duration{0, time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
@@ -1170,7 +1170,7 @@ func TestSeedFileKeepTroubles(t *testing.T) {
 	})
 }
 
-// F12, F15: where a seed is not to be written, none is.
+// K12, K15: where a seed is not to be written, none is.
 func TestSeedFileSaveRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		what, why string

@@ -69,8 +69,10 @@ func (b *Buffer) Clear() {
 	b.Entries = nil
 }
 
-// String and GoString keep the data out of logs.
-func (b *Buffer) String() string   { return "seeding.Buffer" }
+// String returns the name of the type. The data are not printed.
+func (b *Buffer) String() string { return "seeding.Buffer" }
+
+// GoString returns the name of the type. The data are not printed.
 func (b *Buffer) GoString() string { return "seeding.Buffer" }
 
 // MarshalBinary returns the encoding. The only copy of the data that it makes

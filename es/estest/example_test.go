@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"testing"
+	"time"
 
 	"github.com/lrng-go/lrng/es"
 	"github.com/lrng-go/lrng/es/estest"
@@ -64,4 +66,64 @@ func ExampleNotifier() {
 	src.Signal()
 	// Output:
 	// available: 8
+}
+
+// The faults that a program which uses sources should bear, in the order of a script.
+func ExampleNew() {
+	src := estest.New(es.Info{Name: "faulty", MaxEntropy: 256},
+		estest.Unavailable(),
+		estest.Health(false), // an alarm, intermittent
+		estest.ClaimError(256, errors.New("and yet a credit")),
+		estest.Stuck(0xff),
+		estest.Repeat(),
+		estest.Overrun(),
+		estest.LateWrite(),
+		estest.Slow(time.Millisecond, estest.OK(256)),
+		estest.Deaf(time.Millisecond, estest.OK(256)),
+		estest.Do("half", func(ctx context.Context, p []byte, bits int) (int, error) {
+			return bits / 2, nil
+		}),
+		// Those below do not return, or not before they are made to.
+		estest.Block(),
+		estest.Panic("a fault"),
+		estest.NilDeref(),
+		estest.Goexit(),
+		estest.Hang(),
+	)
+	var seed [32]byte
+	for range 10 {
+		src.GetEntropy(context.Background(), seed[:], 256)
+	}
+	src.Release() // who hangs, now or later
+	for _, c := range src.Calls() {
+		fmt.Println(c.Step, c.Credit)
+	}
+	fmt.Println(src.Count())
+	// Output:
+	// Unavailable() 0
+	// Health(false) 0
+	// ClaimError(256, and yet a credit) 256
+	// Stuck(ff) 256
+	// Repeat() 256
+	// Overrun() 256
+	// LateWrite() 256
+	// Slow(1ms, OK(256)) 256
+	// Deaf(1ms, OK(256)) 256
+	// half 128
+	// 10
+}
+
+// The data of each call are known, so that a test can look for them.
+func ExampleFake_Data() {
+	src := estest.New(es.Info{Name: "known", MaxEntropy: 256})
+	var seed [32]byte
+	src.GetEntropy(context.Background(), seed[:], 256)
+	fmt.Println(seed == [32]byte(src.Data(0, 32)))
+	// Output: true
+}
+
+// In the tests of a package with a source.
+func ExampleRun() {
+	var t *testing.T // the argument of TestSource
+	estest.Run(t, func() es.Source { return es.NewJitter(es.JitterConfig{}) })
 }

@@ -151,7 +151,7 @@ func (v *victim) read(t *testing.T) []byte {
 	return stack
 }
 
-// Finding 2 of security.md: what is in registers when a signal arrives gets onto the signal stack, and
+// T26: what is in registers when a signal arrives gets onto the signal stack, and
 // stays there. Finding 3: with signals blocked it does not.
 func TestSignals(t *testing.T) {
 	v := newVictim(t)

@@ -23,7 +23,7 @@ func TestNowAdvances(t *testing.T) {
 	}
 }
 
-// Of 1000 steps the jitter source tolerates three backward ones (standards.md
+// Of 1000 steps the jitter source tolerates three backward ones (docs/traceability.md
 // B17); a thread that moves between CPUs can cause one, not more than a few.
 func TestNowHardlyEverStepsBack(t *testing.T) {
 	back := 0

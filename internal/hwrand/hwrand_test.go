@@ -119,7 +119,7 @@ func TestWordDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// Finding 10: the pauses of a word that never comes leave most of 50 µs to the
+// T6: the pauses of a word that never comes leave most of 50 µs to the
 // instruction. The shortest of many runs is that without interruptions.
 func TestPausesAreShort(t *testing.T) {
 	for _, g := range detected().generators {

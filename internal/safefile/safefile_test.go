@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// F3: the file systems that must never count as persistent, by their numbers in
+// K3: the file systems that must never count as persistent, by their numbers in
 // linux/magic.h, and some that must.
 func TestPersistent(t *testing.T) {
 	for name, magic := range map[string]uint32{

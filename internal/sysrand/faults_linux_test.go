@@ -22,7 +22,7 @@ import (
 // child process puts a seccomp filter on one of its threads, which hands the
 // calls to another thread (seccomp_unotify(2)). That one follows a script, and
 // writes down what was called. Calls and result are compared with the model in
-// the table below: E1 of security.md, kernel rows; after the urandom test of
+// the table below: E1 of docs/traceability.md, kernel rows; after the urandom test of
 // BoringSSL, which does the same with ptrace.
 
 // An answer is what a system call gets instead of, or from, the kernel.
@@ -75,8 +75,8 @@ var faultCases = []faultCase{
 		name:  "getrandom",
 		trace: []string{get32},
 	}, {
-		// Read enters the kernel though the vDSO has a key for this thread:
-		// finding 2 of security.md.
+		// Read enters the kernel though the vDSO has a key for this thread,
+		// which would stay in memory that dumps have.
 		name: "getrandom after the vDSO", warm: true,
 		trace: []string{get32},
 	}, {

@@ -11,7 +11,7 @@ import (
 )
 
 // TestBadMemory reads into memory that cannot be written: an error, not a
-// crash, and nothing remains of what was stored before. T34 of security.md.
+// crash, and nothing remains of what was stored before. T34 of docs/traceability.md.
 func TestBadMemory(t *testing.T) {
 	page := os.Getpagesize()
 	m, err := unix.Mmap(-1, 0, 2*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)

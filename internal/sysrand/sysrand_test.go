@@ -40,7 +40,7 @@ func skipUnsupported(t testing.TB) {
 
 // TestSizes covers the lengths around every limit of a platform: 256 bytes for
 // getentropy and kern.arandom, 64 KiB for a request, 32 Mi - 1 for getrandom of
-// Linux. T34 of security.md.
+// Linux. T34 of docs/traceability.md.
 func TestSizes(t *testing.T) {
 	skipUnsupported(t)
 	sizes := []int{0, 1, 2, 15, 16, 17, 32, 255, 256, 257, 511, 512, 513, 1<<16 - 1, 1 << 16, 1<<16 + 1, 1<<20 + 1}
