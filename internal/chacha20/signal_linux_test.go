@@ -152,7 +152,7 @@ func (v *victim) read(t *testing.T) []byte {
 }
 
 // T26: what is in registers when a signal arrives gets onto the signal stack, and
-// stays there. Finding 3: with signals blocked it does not.
+// stays there. With signals blocked it does not.
 func TestSignals(t *testing.T) {
 	v := newVictim(t)
 	everywhere(t, func(t *testing.T) {
