@@ -57,12 +57,13 @@
 // copies would hand it out. So unless the caller insists ([Config].OutputBuffer),
 // output is generated ahead only where the processor says that it is not a virtual
 // one, or where a page of the hypervisor counts the clones before they run
-// (/dev/vmclock0). Elsewhere each request is combined with 32 fresh bytes of the operating
-// system, a word of the generator of the processor, its cycle counter and the time as
-// additional input: the result is no weaker than crypto/rand, and two clones differ from
-// the first request on as long as any one of these differs. (A mechanism that takes
-// less additional input gets no time, or fewer bytes, 16 at least. If the operating
-// system refuses them the request is served all the same; the status counts that.)
+// (/dev/vmclock0). Elsewhere each request is combined with fresh bytes of the operating
+// system, a word of the generator of the processor, and its cycle counter: two clones differ
+// from the first request on as long as any one of these differs, and who knew all of the
+// state would still have to guess those bytes. There are 32 of them, as additional input
+// (fewer if a mechanism takes less), and 16 in short requests that are combined with output
+// generated ahead instead. If the operating system refuses them the request is
+// served all the same; the status counts that.
 //
 // Where such a page is readable it is looked at before and after each request, in all
 // modes. When it has changed, what the request generated is thrown away, and so is what

@@ -497,30 +497,22 @@ func (in *instance) wipe() {
 }
 
 // freshSize is the length of the additional input of a request, in bytes: 32
-// bytes of the operating system and four words.
-const freshSize = 64
+// bytes of the operating system and two words.
+const freshSize = 48
 
 // freshen fills in.fresh with what tells this request from the same one of a twin, and
-// returns it. A mechanism that does not take as much gets fewer of the words, two at
-// least, and then fewer bytes of the operating system, 16 at least.
+// returns it. A mechanism that does not take as much gets fewer bytes of the operating
+// system, 16 at least.
 func (in *instance) freshen() []byte {
 	on := in.mech.machine
 	f := in.fresh[:in.mech.fresh]
-	n := min(len(f)-16, 32)
+	n := len(f) - 16
 	if !on.system(f[:n]) {
 		in.stats.Unmixed++
 	}
 	binary.LittleEndian.PutUint64(f[n:], on.word())
 	binary.LittleEndian.PutUint64(f[n+8:], on.cycles())
-	if n += 16; n+8 <= len(f) {
-		binary.LittleEndian.PutUint64(f[n:], uint64(on.monotonic()))
-		n += 8
-	}
-	if n+8 <= len(f) {
-		binary.LittleEndian.PutUint64(f[n:], in.stats.Requests)
-		n += 8
-	}
-	return f[:n]
+	return f
 }
 
 // raw is one request to the mechanism, with fresh additional input if asked.

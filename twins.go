@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/lrng-go/lrng/drng"
 	"github.com/lrng-go/lrng/internal/clock"
@@ -24,24 +23,19 @@ type machine struct {
 	page           *twins.Page // nil: there is none
 	noPage         error       // why
 
-	system    func(b []byte) bool  // fills b with bytes of the operating system, the fastest way
-	direct    func(b []byte) bool  // the same, past any state in the memory of the process
-	word      func() uint64        // a word of the generator of the CPU, or 0
-	cycles    func() uint64        // the finest counter
-	monotonic func() time.Duration // the time since some moment
+	system func(b []byte) bool // fills b with bytes of the operating system, the fastest way
+	direct func(b []byte) bool // the same, past any state in the memory of the process
+	word   func() uint64       // a word of the generator of the CPU, or 0
+	cycles func() uint64       // the finest counter, or the time
 }
 
 // thisMachine returns the machine that the program runs on.
 func thisMachine() *machine {
-	begin := time.Now()
 	m := &machine{
 		system: sysrand.Mix,
 		direct: func(b []byte) bool { return sysrand.Read(b) == nil },
 		word:   func() uint64 { return 0 },
 		cycles: clock.Now,
-		// Not clock.Monotonic, which is a system call: this costs a tenth of it. That it
-		// stands still in a testing/synctest bubble does no harm here.
-		monotonic: func() time.Duration { return time.Since(begin) },
 	}
 	m.virtual, m.known = cpu.Hypervisor()
 	m.page, m.noPage = twins.Find()
