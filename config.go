@@ -94,7 +94,7 @@ type Config struct {
 	// it, in a register while a signal may arrive: signals put registers on stacks, where core
 	// dumps find them. All signals are blocked around each block of output, for
 	// microseconds at most, registers are cleared after it, and bytes of the operating
-	// system come by the system call. A request costs some 0.5 µs more.
+	// system come by the system call. A request costs about a microsecond more.
 	//
 	// It takes Linux on amd64 with AVX2, or on arm64, and the ChaCha20 mechanism; New and
 	// SetDRNG return an error that says what is missing. It does not cover what sources and
