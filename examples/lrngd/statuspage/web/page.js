@@ -288,7 +288,7 @@ function drawFacts() {
 		["Memory", s.memory, (memories[s.memory] || "") + (s.memory_reason ? `. No better, since: ${s.memory_reason}` : "")],
 		["Copies of the machine", s.generation_changes === 0 ? "none noticed" : `${count(s.generation_changes)} noticed`, s.generation_page],
 		["Output ahead of need", s.output_buffer ? size(s.output_buffer) + " in each instance" : "none", s.output_buffer_reason],
-		["Self-tests", s.self_test === "passed" ? "✓ passed" : "✕ failed", s.self_test === "passed" ? count(s.self_tests) + " complete runs since the start" : s.self_test, s.self_test === "passed" ? "good" : "bad"],
+		["Self-tests", s.self_test === "passed" ? "✓ passed" : "✕ failed", s.self_test === "passed" ? `each before its first use; all of them again ${count(s.self_tests)} times` : s.self_test, s.self_test === "passed" ? "good" : "bad"],
 		["Output", size(sum("bytes")), count(sum("requests")) + " requests"],
 	];
 	const target = byId("facts");
