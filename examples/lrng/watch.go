@@ -26,8 +26,8 @@ var watchCommand = command{
 	short: "the state of a generator, as it changes",
 	long: `Watch shows the state of a generator again and again: its level, its seeds, what each
 source was credited with, and how its health is. On a terminal it fills the screen, with
-the latest intervals as bars; else, or if TERM is dumb, it prints a line an interval. An
-interrupt ends it.
+the latest intervals as bars; else, or if TERM is dumb or not set, it prints a line an
+interval. An interrupt ends it.
 
 The generator is one of its own, with the default settings, from which it reads 32 bytes an
 interval; -reseed makes that collect more often. With -addr or -socket it is that of a
