@@ -42,7 +42,7 @@ func ended(t *testing.T, cmd *exec.Cmd) syscall.WaitStatus {
 // A reader that has enough ends the program, as it ends every other one: by SIGPIPE, and
 // without a word.
 func TestClosedPipe(t *testing.T) {
-	for _, args := range [][]string{{"read"}, {"read", "-format", "hex"}, {"token", "-n", "10000000"}, {"watch", "-interval", "100ms"}, {"watch", "-interval", "100ms", "-json"}} {
+	for _, args := range [][]string{{"read"}, {"read", "-format", "hex"}, {"token", "-n", "10000000"}, {"watch", "-interval", "10ms"}, {"watch", "-interval", "10ms", "-json"}} {
 		cmd, msg := process(t, args...)
 		out, err := cmd.StdoutPipe()
 		if err == nil {

@@ -41,7 +41,7 @@ answering later is waited for.
 `,
 	flags: func(f *flag.FlagSet) func(context.Context, stdio, []string) error {
 		var w watch
-		f.DurationVar(&w.interval, "interval", time.Second, "`time` between two looks, at least 100ms")
+		f.DurationVar(&w.interval, "interval", time.Second, "`time` between two looks, at least 10ms")
 		f.IntVar(&w.n, "n", 0, "`number` of looks; 0 for no end")
 		f.BoolVar(&w.json, "json", false, "print JSON, one object a line")
 		f.StringVar(&w.addr, "addr", "", "`address` or URL of a daemon, as localhost:8080")
@@ -68,7 +68,7 @@ type watch struct {
 }
 
 // leastInterval is the least time between two looks.
-const leastInterval = 100 * time.Millisecond
+const leastInterval = 10 * time.Millisecond
 
 func (w *watch) run(ctx context.Context, std stdio) error {
 	switch {
@@ -101,8 +101,8 @@ func (w *watch) run(ctx context.Context, std stdio) error {
 		defer r.Close()
 		of = "generator of this process"
 		look = func(ctx context.Context) (*lrng.Status, error) {
-			// It shows how far it is if it is not seeded in time.
-			rctx, cancel := context.WithTimeout(ctx, w.interval)
+			// If it is not seeded in time it is shown how far it is.
+			rctx, cancel := context.WithTimeout(ctx, max(w.interval, time.Second))
 			defer cancel()
 			var b [32]byte
 			defer clear(b[:])

@@ -181,12 +181,12 @@ func TestWatchDaemon(t *testing.T) {
 		{"-addr", server.URL, "-path", "status"}, {"-socket", socket},
 	} {
 		d.looks.Store(0)
-		out := must(t, append([]string{"watch", "-interval", "100ms", "-n", "2"}, args...)...)
+		out := must(t, append([]string{"watch", "-interval", "10ms", "-n", "2"}, args...)...)
 		if lines := strings.Split(out, "\n"); len(lines) != 3 || !strings.Contains(lines[0], " fully seeded, 0 bits, 1 seeds, ") || !strings.Contains(lines[1], " 2 seeds, ") {
 			t.Errorf("%q: %s", args, out)
 		}
 	}
-	out := must(t, "watch", "-interval", "100ms", "-n", "2", "-json", "-socket", socket)
+	out := must(t, "watch", "-interval", "10ms", "-n", "2", "-json", "-socket", socket)
 	for line := range strings.Lines(out) {
 		var v struct {
 			Time   time.Time
@@ -228,7 +228,7 @@ func TestWatchLost(t *testing.T) {
 		return len(p), nil
 	})
 	var msg bytes.Buffer
-	if code := run(ctx, stdio{nil, out, &msg}, []string{"watch", "-interval", "100ms", "-addr", server.URL}); code != 1 || msg.String() != "lrng watch: interrupted\n" || len(lines) != 4 {
+	if code := run(ctx, stdio{nil, out, &msg}, []string{"watch", "-interval", "10ms", "-addr", server.URL}); code != 1 || msg.String() != "lrng watch: interrupted\n" || len(lines) != 4 {
 		t.Fatalf("%d, %s%q", code, &msg, lines)
 	}
 	for i, want := range []string{"1 seeds", "no connection: " + server.URL + "/status: 503 Service Unavailable", "no connection: ", "2 seeds"} {
@@ -263,7 +263,7 @@ func TestWatchNonsense(t *testing.T) {
 // The generator of the command seeds itself, and again if it has to.
 func TestWatchOwn(t *testing.T) {
 	var seeds uint64
-	out := must(t, "watch", "-n", "4", "-interval", "150ms", "-reseed", "1ms", "-json")
+	out := must(t, "watch", "-n", "6", "-interval", "50ms", "-reseed", "1ms", "-json")
 	for line := range strings.Lines(out) {
 		var v struct{ Status lrng.Status }
 		if err := json.Unmarshal([]byte(line), &v); err != nil || v.Status.Seeds < seeds {
@@ -271,7 +271,7 @@ func TestWatchOwn(t *testing.T) {
 		}
 		seeds = v.Status.Seeds
 	}
-	if n := strings.Count(out, "\n"); n != 4 || seeds < 2 {
+	if n := strings.Count(out, "\n"); n != 6 || seeds < 2 {
 		t.Errorf("%d seeds after %d looks", seeds, n)
 	}
 }
