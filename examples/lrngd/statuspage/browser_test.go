@@ -190,7 +190,6 @@ func round(s *lrng.Status) {
 func TestBrowser(t *testing.T) {
 	b := open(t)
 	s := scene(t)
-	// The text before the CSS of another user interface must not be of the system.
 	p := New(Config{Status: s.Status, Interval: 100 * time.Millisecond, Noise: Own(lrng.DefaultSources()...)})
 	url, _ := serve(t, "127.0.0.1:0", p)
 	b.media("prefers-color-scheme", "light")
@@ -317,6 +316,17 @@ func TestBrowserHostile(t *testing.T) {
 		t.Errorf("%d elements came from names", n)
 	}
 	b.quiet()
+
+	// The policy is in force, and this test would hear of it.
+	value[int](b, `document.body.append(Object.assign(document.createElement("script"), {textContent: "pwned = 1"})), 0`)
+	select {
+	case m := <-b.messages:
+		if !strings.Contains(m.Text, "Content Security Policy") || value[int](b, "window.pwned ?? 0") != 0 {
+			t.Errorf("%s: %s", m.Type, m.Text)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("a script that the policy forbids went unnoticed")
+	}
 }
 
 // The daemon stops, which the page says, and starts again, which it notices by itself. What

@@ -268,7 +268,7 @@ type answer struct {
 	Interval int64       `json:"interval"` // milliseconds
 	History  int         `json:"history"`  // samples
 	States   []state     `json:"states"`   // of the sources, in the order of the status
-	Noise    bool        `json:"noise"`    // there is noise to ask for
+	Noise    int64       `json:"noise"`    // milliseconds between two samples of the noise; 0: there is none
 	Status   lrng.Status `json:"status"`
 	Points   []point     `json:"points"`
 }
@@ -289,7 +289,10 @@ func (p *Page) data(after uint64) answer {
 		p.points = append(p.points, newPoint(p.next, now, &p.status))
 		p.next++
 	}
-	a := answer{Boot: p.boot, Now: now.UnixMilli(), Interval: p.cfg.Interval.Milliseconds(), History: p.cfg.History, Noise: p.cfg.Noise != nil, Status: p.status}
+	a := answer{Boot: p.boot, Now: now.UnixMilli(), Interval: p.cfg.Interval.Milliseconds(), History: p.cfg.History, Status: p.status}
+	if p.cfg.Noise != nil {
+		a.Noise = p.cfg.NoiseInterval.Milliseconds()
+	}
 	for _, s := range p.status.Sources {
 		a.States = append(a.States, judge(s))
 	}

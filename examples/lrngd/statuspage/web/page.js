@@ -105,7 +105,7 @@ const gap = (p, q) => q.time - p.time > 3 * state.data.interval + 2000;
 // lines draws curves over time. A series has a name, and a value for each sample.
 function lines(id, { series, marks, text = short, stairs = false, label }) {
 	const target = byId(id);
-	const f = frame(target, 170, Math.max(34, 8 + 6.6 * Math.max(...marks.map((m) => text(m).length))), label);
+	const f = frame(target, 170, Math.max(34, 10 + 7.4 * Math.max(...marks.map((m) => text(m).length))), label);
 	const least = marks[0], most = marks[marks.length - 1];
 	const y = (v) => f.bottom - ((v - least) / (most - least)) * (f.bottom - f.top);
 	for (const m of marks) {
@@ -404,8 +404,8 @@ function accept(d) {
 	state.points.splice(0, Math.max(0, state.points.length - d.history));
 }
 
-async function ask(path) {
-	const r = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(10000) });
+async function ask(path, timeout) {
+	const r = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(timeout) });
 	if (!r.ok) throw new Error("the answer is " + r.status);
 	return r.json();
 }
@@ -426,11 +426,7 @@ async function poll() {
 	const c = byId("connection");
 	try {
 		const last = state.points.length ? state.points[state.points.length - 1].number : 0;
-		accept(await ask(`data?boot=${encodeURIComponent(state.boot)}&after=${last}`));
-		if (state.data.noise && Date.now() >= state.nextNoise) {
-			state.nextNoise = Date.now() + 10000;
-			state.noise = await ask("noise");
-		}
+		accept(await ask(`data?boot=${encodeURIComponent(state.boot)}&after=${last}`, 10000));
 		state.failures = 0;
 		state.lostAt = null;
 		later();
@@ -449,7 +445,26 @@ async function poll() {
 	} finally {
 		state.busy = false;
 	}
+	askNoise();
 	draw();
+}
+
+// askNoise asks for the noise if it is time. A source may take long for it, which does not
+// mean that there is no connection.
+async function askNoise() {
+	if (!state.data.noise || Date.now() < state.nextNoise) return;
+	state.nextNoise = Infinity;
+	const boot = state.boot;
+	let noise = state.noise;
+	try {
+		noise = await ask("noise", 60000);
+	} catch {
+		// The next answer, or the lack of it, tells why.
+	}
+	if (state.boot === boot) {
+		state.noise = noise;
+		state.nextNoise = Date.now() + state.data.noise;
+	}
 }
 
 document.addEventListener("visibilitychange", () => {
