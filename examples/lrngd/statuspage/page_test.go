@@ -53,7 +53,8 @@ func seeded() *scripted {
 			{Name: "jitter", MaxEntropy: 384, Rate: 384, Available: 256, Requested: 256, Credited: 256, Health: "tests passed", Calls: 1, TotalCredited: 256},
 			{Name: "os", MaxEntropy: 512, Rate: 512, Available: 256, Requested: 256, Credited: 256, Health: "no tests", Calls: 1, TotalCredited: 256},
 		},
-		Instances: []lrng.InstanceStatus{{Memory: "secret", Seeded: true, Seeds: 1, LastSeed: time.Now(), LastCredit: 512, Requests: 5, Bytes: 160}},
+		Instances:            []lrng.InstanceStatus{{Memory: "secret", Seeded: true, Seeds: 1, LastSeed: time.Now(), LastCredit: 512, Requests: 5, Bytes: 160}},
+		PredictionResistance: lrng.InstanceStatus{Requests: 2, Bytes: 64},
 	}}
 }
 
@@ -194,7 +195,7 @@ func TestData(t *testing.T) {
 	}
 	got := a.Points[0]
 	got.Time = 0
-	if want := (point{Number: 1, Level: 3, Rounds: 1, Seeds: 1, Requests: 5, Bytes: 160, Sources: []sourcePoint{{well, 256, 256, 256, 0}, {well, 256, 256, 256, 0}}}); !reflect.DeepEqual(got, want) {
+	if want := (point{Number: 1, Level: 3, Rounds: 1, Seeds: 1, Requests: 7, Bytes: 224, Sources: []sourcePoint{{well, 256, 256, 256, 0}, {well, 256, 256, 256, 0}}}); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v; want %+v", got, want)
 	}
 }
