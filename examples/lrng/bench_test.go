@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -73,6 +74,26 @@ func TestBench(t *testing.T) {
 	cancel()
 	if _, err = bench(ctx, io.Discard, []contestant{steady("x", 0, false)}, []int{1}, time.Minute); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)
+	}
+}
+
+// All reads count, and of three measurements the best one.
+func TestMeasure(t *testing.T) {
+	var count atomic.Int64
+	read := func(b []byte) (int, error) { count.Add(1); return len(b), nil }
+	if n, took, err := measure(t.Context(), read, 16, 4, 5*time.Millisecond); n != count.Load() || n < 4 || took < 5*time.Millisecond || err != nil {
+		t.Errorf("%d of %d reads in %v, %v", n, count.Load(), took, err)
+	}
+	count.Store(0)
+	read = func(b []byte) (int, error) {
+		if n := count.Add(1); n != 2 { // which is the second measurement
+			time.Sleep(200 * time.Millisecond)
+		}
+		return len(b), nil
+	}
+	rep, err := bench(t.Context(), io.Discard, []contestant{{"x", func(context.Context) (func([]byte) (int, error), func(), error) { return read, func() {}, nil }, true}}, nil, 1)
+	if err != nil || len(rep.Results) != 1 || rep.Results[0].Nanosec > 100e6 || count.Load() != benchRounds {
+		t.Errorf("%+v, %v, %d reads", rep, err, count.Load())
 	}
 }
 

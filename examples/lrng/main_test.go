@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -73,6 +74,10 @@ func TestMistakes(t *testing.T) {
 		{"read -n 9223372036854775808", 2, "-n: want a number"},
 		{"read -n 8388608T", 2, "-n: too large"},
 		{"read -n 9007199254740992K", 2, "-n: too large"},
+		{"read -n 99999999999999999999T", 2, "-n: want a number"},
+		{"read -n 1e9", 2, "-n: want a number"},
+		{"token -n 99999999999999999999", 2, "-n: value out of range"},
+		{"seed -bits 99999999999999999999", 2, "-bits: value out of range"},
 		{"read -format utf8 -n 1", 2, `-format: "utf8"; want raw, hex or base64`},
 		{"token -n 0", 2, "-n: 0; want at least 1"},
 		{"token x", 2, `unexpected argument "x"`},
@@ -218,6 +223,18 @@ func TestPump(t *testing.T) {
 	read = func(ctx context.Context, b []byte) (int, error) { return len(b), ctx.Err() }
 	if err := pump(t.Context(), read, &limitedWriter{1000}, -1, 3, 10, nil); err == nil || err.Error() != "no space left" {
 		t.Errorf("a writer that fails: %v", err)
+	}
+	// What others have read by then is not written.
+	var all sync.WaitGroup
+	all.Add(3)
+	together := func(ctx context.Context, b []byte) (int, error) {
+		all.Done()
+		all.Wait()
+		return len(b), nil
+	}
+	writes := 0
+	if err := pump(t.Context(), together, writerFunc(func([]byte) (int, error) { writes++; return 0, broken }), -1, 3, 10, nil); err != broken || writes != 1 {
+		t.Errorf("%d writes, %v", writes, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -108,9 +108,11 @@ func pump(ctx context.Context, read func(context.Context, []byte) (int, error), 
 					done += int64(len(b))
 					bar.set(done)
 				}
-				mu.Unlock()
 				if err != nil {
 					cancel(err)
+				}
+				mu.Unlock()
+				if err != nil {
 					return
 				}
 			}

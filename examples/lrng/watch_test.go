@@ -93,8 +93,8 @@ func TestWatchView(t *testing.T) {
 	if screen := h.view(plainBars); screen[1] != "NO CONNECTION since 12:00:10: refused" || len(screen) < 10 || !strings.HasSuffix(h.line(), " no connection: refused") {
 		t.Errorf("%s\n%s", strings.Join(screen, "\n"), h.line())
 	}
-	h.add(at.Add(20*time.Second), seededStatus(1), nil)
-	h.add(at.Add(21*time.Second), seededStatus(2), nil)
+	h.add(at.Add(20*time.Second), seededStatus(50), nil)
+	h.add(at.Add(21*time.Second), seededStatus(51), nil)
 	if screen := h.view(plainBars); screen[1] != "2026-11-22 12:00:21" || !slices.Equal(h.seeds, []float64{1}) || !slices.Equal(h.credits["jitter"], []float64{256}) {
 		t.Errorf("%s\n%v", strings.Join(screen, "\n"), h.credits)
 	}
@@ -209,32 +209,40 @@ func TestWatchDaemon(t *testing.T) {
 
 // The daemon is away for a while, which ends nothing.
 func TestWatchLost(t *testing.T) {
-	d := new(daemon)
-	server := httptest.NewServer(d)
-	defer server.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var lines []string
-	out := writerFunc(func(p []byte) (int, error) {
-		lines = append(lines, string(p))
-		switch len(lines) {
-		case 1:
-			d.fails.Store(true)
-		case 3:
-			d.fails.Store(false)
-		case 4:
-			cancel()
+	for _, tt := range []struct {
+		flag string
+		want [4]string
+	}{
+		{"-json=false", [4]string{" 1 seeds", "no connection: URL/status: 503 Service Unavailable", "no connection: ", " 2 seeds"}},
+		{"-json", [4]string{`"seeds":1,`, `Z","error":"URL/status: 503 Service Unavailable"}`, `Z","error":"URL`, `"seeds":2,`}},
+	} {
+		d := new(daemon)
+		server := httptest.NewServer(d)
+		ctx, cancel := context.WithCancel(t.Context())
+		var lines []string
+		out := writerFunc(func(p []byte) (int, error) {
+			lines = append(lines, string(p))
+			switch len(lines) {
+			case 1:
+				d.fails.Store(true)
+			case 3:
+				d.fails.Store(false)
+			case 4:
+				cancel()
+			}
+			return len(p), nil
+		})
+		var msg bytes.Buffer
+		if code := run(ctx, stdio{nil, out, &msg}, []string{"watch", "-interval", "10ms", "-addr", server.URL, tt.flag}); code != 1 || msg.String() != "lrng watch: interrupted\n" || len(lines) != 4 {
+			t.Fatalf("%s: %d, %s%q", tt.flag, code, &msg, lines)
 		}
-		return len(p), nil
-	})
-	var msg bytes.Buffer
-	if code := run(ctx, stdio{nil, out, &msg}, []string{"watch", "-interval", "10ms", "-addr", server.URL}); code != 1 || msg.String() != "lrng watch: interrupted\n" || len(lines) != 4 {
-		t.Fatalf("%d, %s%q", code, &msg, lines)
-	}
-	for i, want := range []string{"1 seeds", "no connection: " + server.URL + "/status: 503 Service Unavailable", "no connection: ", "2 seeds"} {
-		if !strings.Contains(lines[i], want) {
-			t.Errorf("%q; want %q", lines[i], want)
+		for i, want := range tt.want {
+			if want = strings.ReplaceAll(want, "URL", server.URL); !strings.Contains(lines[i], want) {
+				t.Errorf("%s: %q; want %q", tt.flag, lines[i], want)
+			}
 		}
+		cancel()
+		server.Close()
 	}
 }
 
@@ -266,7 +274,7 @@ func TestWatchOwn(t *testing.T) {
 	out := must(t, "watch", "-n", "6", "-interval", "50ms", "-reseed", "1ms", "-json")
 	for line := range strings.Lines(out) {
 		var v struct{ Status lrng.Status }
-		if err := json.Unmarshal([]byte(line), &v); err != nil || v.Status.Seeds < seeds {
+		if err := json.Unmarshal([]byte(line), &v); err != nil || v.Status.Seeds < seeds || v.Status.ReseedInterval != time.Millisecond {
 			t.Errorf("%s, %v", line, err)
 		}
 		seeds = v.Status.Seeds
