@@ -91,7 +91,7 @@ func (w *watch) run(ctx context.Context, std stdio) error {
 			return err
 		}
 		defer client.CloseIdleConnections()
-		of = printable(or(w.socket, u))
+		of = printable(or(w.socket, u.Redacted()))
 		look = func(ctx context.Context) (*lrng.Status, error) { return fetch(ctx, client, u) }
 	} else {
 		r, err := lrng.New(lrng.Config{ReseedInterval: w.reseed})
@@ -159,10 +159,10 @@ const (
 )
 
 // client returns the URL of the status, and what asks for it.
-func (w *watch) client() (address string, client *http.Client, err error) {
+func (w *watch) client() (*url.URL, *http.Client, error) {
 	// A proxy has no business between this machine and its daemon.
 	transport := &http.Transport{}
-	address = w.addr
+	address := w.addr
 	if w.socket != "" {
 		socket := w.socket
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -174,17 +174,18 @@ func (w *watch) client() (address string, client *http.Client, err error) {
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return "", nil, usagef("-addr: %q; want an address as localhost:8080, or a URL of http or https", w.addr)
+		return nil, nil, usagef("-addr: %q; want an address as localhost:8080, or a URL of http or https", w.addr)
 	}
 	if u.Path == "" || u.Path == "/" {
 		u.Path = "/" + strings.TrimPrefix(w.path, "/")
 	}
-	return u.String(), &http.Client{Transport: transport, Timeout: answerTimeout}, nil
+	return u, &http.Client{Transport: transport, Timeout: answerTimeout}, nil
 }
 
 // fetch asks for a status.
-func fetch(ctx context.Context, client *http.Client, address string) (*lrng.Status, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+func fetch(ctx context.Context, client *http.Client, u *url.URL) (*lrng.Status, error) {
+	address := u.Redacted()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, err
 	}

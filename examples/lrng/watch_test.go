@@ -200,6 +200,10 @@ func TestWatchDaemon(t *testing.T) {
 	if n := strings.Count(out, "\n"); n != 2 {
 		t.Errorf("%d lines", n)
 	}
+	// A password is nobody's business.
+	if code, _, msg := call(t, "watch", "-addr", strings.Replace(server.URL, "//", "//user:geheim@", 1)+"/none"); code != 1 || strings.Contains(msg, "geheim") || !strings.Contains(msg, "/none: 404") {
+		t.Errorf("%d, %s", code, msg)
+	}
 	for path, want := range map[string]string{"/none": "404 Not Found", "/status\n": "404"} {
 		if code, out, msg := call(t, "watch", "-addr", server.URL, "-path", path); code != 1 || out != "" || !strings.Contains(msg, want) {
 			t.Errorf("%s: %d, %s%s", path, code, out, msg)

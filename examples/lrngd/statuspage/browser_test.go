@@ -46,7 +46,7 @@ func open(t *testing.T) *browser {
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // it refuses to run as root with one
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(cancel)
@@ -76,7 +76,7 @@ func (b *browser) do(steps ...chromedp.Action[chromedp.Void]) {
 // is waits until a JavaScript expression is true.
 func (b *browser) is(expression string) {
 	b.t.Helper()
-	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(30*time.Second), chromedp.WithPollingInterval(50*time.Millisecond)))
+	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(time.Minute), chromedp.WithPollingInterval(50*time.Millisecond)))
 	if err != nil {
 		text, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string]("document.body.innerText"))
 		b.t.Fatalf("%s: %v; the page says:\n%s", expression, err, text)
@@ -297,6 +297,7 @@ func TestBrowserHostile(t *testing.T) {
 		st.Sources[0].Error, st.Sources[0].Health = `"'><svg onload=pwned=1>`, `<b>bad</b>`
 		st.Sources[0].Certificate, st.Sources[0].Uncredited = `<i>c</i>`, `<i>u</i>`
 		st.DRNG, st.Strategy, st.Verdict, st.Memory, st.GenerationPage, st.SelfTest = `<u>d</u>`, `<u>s</u>`, `<u>v</u>`, `__proto__`, `<u>g</u>`, `<u>t</u>`
+		st.Instances = slices.Repeat(st.Instances[:1], 100)
 		st.Claim.Sources[0].Name, st.Claim.OperatingEnvironment = name, `<u>o</u>`
 	})
 	p := New(Config{Status: s.Status, Interval: 100 * time.Millisecond, Noise: func(source string) (Noise, error) {
@@ -311,6 +312,7 @@ func TestBrowserHostile(t *testing.T) {
 	b.is(`document.querySelector("#sources th[scope=row]").textContent === ` + fmt.Sprintf("%q", name))
 	b.is(`[...document.querySelectorAll("#histograms h3")].some((e) => e.textContent.startsWith("<img"))`)
 	b.is(`document.querySelector("#histograms").textContent.includes("<u>origin</u>")`)
+	b.is(`document.querySelector("#instances").tBodies[0].rows.length === 66 && document.querySelector("#instances").tBodies[0].rows[64].textContent === "36 shards more"`)
 	time.Sleep(300 * time.Millisecond) // a few more answers
 	if n := value[int](b, `document.querySelectorAll("img, u, i, b, script:not([src='page.js']), [onerror], [onload]").length + (window.pwned ?? 0)`); n != 0 {
 		t.Errorf("%d elements came from names", n)

@@ -128,7 +128,7 @@ function lines(id, { series, marks, text = short, stairs = false, label }) {
 		});
 		if (path) f.root.append(svg("path", { class: `curve p${i % 6}`, d: path }));
 	});
-	target.replaceChildren(f.root, ...(series.length > 1 || series[0].legend ? [legend(series)] : []));
+	target.replaceChildren(f.root, ...(series.length > 1 || series[0]?.legend ? [legend(series)] : []));
 }
 
 function legend(series) {
@@ -342,6 +342,8 @@ function table(id, head, numbers, rows) {
 
 const health = { well: "✓ ", failed: "✕ ", absent: "– ", idle: "· " };
 
+const mostRows = 64; // shards in the table
+
 function drawTables() {
 	const { status: s, states, now } = state.data;
 	table("sources", ["Source", "Health", "Credited", "At most", "In all", "Calls", "Failures", "Skipped", "Late", "Last took", "Remarks"], [2, 3, 4, 5, 6, 7, 8, 9],
@@ -352,7 +354,9 @@ function drawTables() {
 		]));
 	const row = (name, i) => [name, i.seeded ? "✓ seeded" : i.lost ? "✕ lost its seed" : "· not yet", i.memory, count(i.seeds), i.last_seed ? `${ago(Date.parse(i.last_seed), now)}, ${bits(i.last_credit)}` : "none", count(i.requests), size(i.bytes), count(i.since_seed), count(i.lost), count(i.unmixed)];
 	table("instances", ["Instance", "Seed", "Memory", "Seeds", "Last seed", "Requests", "Output", "Requests since", "Seeds lost", "Unmixed"], [3, 5, 6, 7, 8, 9],
-		[...s.instances.map((e, i) => row("shard " + i, e)), row("prediction resistance", s.prediction_resistance)]);
+		[...s.instances.slice(0, mostRows).map((e, i) => row("shard " + i, e)),
+			...(s.instances.length > mostRows ? [[`${count(s.instances.length - mostRows)} shards more`, ...Array(9).fill("")]] : []),
+			row("prediction resistance", s.prediction_resistance)]);
 	const c = s.claim, yes = (b) => (b ? "yes" : "no");
 	table("claim", null, [], [
 		["FIPS mode", yes(c.fips)],
