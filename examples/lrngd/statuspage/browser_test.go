@@ -345,14 +345,18 @@ func TestBrowserRestart(t *testing.T) {
 	b.is(`document.body.className === "stale" && document.querySelector("#connection").className === "lost"`)
 	b.is(`state.failures === 2`) // a second later
 
-	s.change(func(st *lrng.Status) { st.Sources = st.Sources[:2]; st.Seeds, st.Rounds = 1, 1 })
+	s.change(func(st *lrng.Status) { st.Seeds, st.Rounds = 7, 5 })
 	p := New(Config{Status: s.Status, Interval: 100 * time.Millisecond})
 	serve(t, strings.TrimPrefix(url, "http://"), p)
 	b.is(`document.querySelector("#connection").textContent === "● connected"`)
-	b.is(`document.body.className === "" && document.querySelector("#sources").tBodies[0].rows.length === 2`)
+	b.is(`document.body.className === "" && state.points.every((p) => p.seeds === 7)`)
 	if got := value[string](b, `state.boot`); got != p.boot {
 		t.Errorf("%s; want %s", got, p.boot)
 	}
+
+	// A page that is given another generator.
+	s.change(func(st *lrng.Status) { st.Sources = st.Sources[:2] })
+	b.is(`document.querySelector("#sources").tBodies[0].rows.length === 2 && state.points.length > 2`)
 	b.is(`state.points.every((p) => p.sources.length === 2)`)
 
 	// An answer that is none.
