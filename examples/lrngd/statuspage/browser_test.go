@@ -229,6 +229,7 @@ func TestBrowser(t *testing.T) {
 	b.is(`document.querySelectorAll("#c-health rect.failed[x]").length >= 2`) // the key has one
 	b.is(`document.querySelectorAll("#c-health path.cross").length >= 1`)
 	b.is(`document.querySelector("#sources").rows[2].cells[1].textContent === "✕ test failed"`)
+	b.shot("failed")
 	time.Sleep(500 * time.Millisecond)
 	s.change(func(st *lrng.Status) { st.Sources[1].Health, st.Sources[1].Error = "tests passed", ""; round(st) })
 	b.is(`document.querySelector("#problems").textContent === "✓ No problem known."`)
