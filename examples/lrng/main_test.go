@@ -15,6 +15,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,9 +26,10 @@ import (
 	"github.com/lrng-go/lrng/seeding"
 )
 
-// TestMain lets this test be the program that record starts for each row.
+// TestMain lets this test be the program: record starts itself for each row, and some tests
+// want a process of its own.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "record" {
+	if len(os.Args) > 1 && slices.ContainsFunc(commands, func(c command) bool { return c.name == os.Args[1] }) {
 		main()
 	}
 	os.Exit(m.Run())
@@ -70,6 +74,10 @@ func TestMistakes(t *testing.T) {
 		{"read -n 9223372036854775808", 2, "-n: want a number"},
 		{"read -n 8388608T", 2, "-n: too large"},
 		{"read -n 9007199254740992K", 2, "-n: too large"},
+		{"read -n 99999999999999999999T", 2, "-n: want a number"},
+		{"read -n 1e9", 2, "-n: want a number"},
+		{"token -n 99999999999999999999", 2, "-n: value out of range"},
+		{"seed -bits 99999999999999999999", 2, "-bits: value out of range"},
 		{"read -format utf8 -n 1", 2, `-format: "utf8"; want raw, hex or base64`},
 		{"token -n 0", 2, "-n: 0; want at least 1"},
 		{"token x", 2, `unexpected argument "x"`},
@@ -80,6 +88,25 @@ func TestMistakes(t *testing.T) {
 		{"seed -timeout 0s", 1, "deadline exceeded"},
 		{"status x", 2, `unexpected argument "x"`},
 		{"selftest x", 2, `unexpected argument "x"`},
+		{"selftest -x", 2, "not defined: -x"},
+		{"bench x", 2, `unexpected argument "x"`},
+		{"bench -time 0s", 2, "-time: 0s; want 1ms to 1m"},
+		{"bench -time 2m", 2, "-time: 2m0s; want 1ms to 1m"},
+		{"bench -sizes 0", 2, "want sizes from 1 to 16M"},
+		{"bench -sizes 16,17M", 2, "want sizes from 1 to 16M"},
+		{"bench -sizes 16,", 2, "want a number"},
+		{"bench -sizes 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17", 2, "want 16 sizes at most"},
+		{"watch x", 2, `unexpected argument "x"`},
+		{"watch -interval 9ms", 2, "-interval: 9ms; want at least 10ms"},
+		{"watch -interval 5", 2, "-interval"},
+		{"watch -n -1", 2, "-n: -1; want at least 0"},
+		{"watch -reseed -1s", 2, "-reseed: -1s; want at least 0"},
+		{"watch -reseed 5s -addr localhost:1", 2, "-reseed is for a generator of this command"},
+		{"watch -addr localhost:1 -socket x", 2, "-addr and -socket exclude each other"},
+		{"watch -addr http://", 2, `-addr: "http://"; want an address as localhost:8080`},
+		{"watch -addr ftp://localhost/", 2, `-addr: "ftp://localhost/"; want an address`},
+		{"watch -addr localhost:1", 1, "connection refused"},
+		{"watch -socket missing.sock", 1, "missing.sock: connect: no such file or directory"},
 		{"record", 2, "want the name of one source: jitter"},
 		{"record jitter cpu", 2, "want the name of one source"},
 		{"record dice", 2, `source "dice" is unknown; want one of jitter`},
@@ -160,6 +187,101 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// However many workers read, and however large a block is, the number of bytes is what was
+// asked for, and all of them come from the reader.
+func TestPump(t *testing.T) {
+	for _, workers := range []int{1, 2, 7} {
+		for _, n := range []int64{0, 1, 9, 10, 11, 1000, 1003} {
+			var next atomic.Int64
+			read := func(_ context.Context, b []byte) (int, error) {
+				for i := range b {
+					b[i] = byte(next.Add(1))
+				}
+				return len(b), nil
+			}
+			var out bytes.Buffer
+			if err := pump(t.Context(), read, &out, n, workers, 10, nil); err != nil || int64(out.Len()) != n || next.Load() != n {
+				t.Errorf("%d workers: %d bytes of %d, %d were read, %v", workers, out.Len(), n, next.Load(), err)
+			}
+			count := [256]int{}
+			for _, b := range out.Bytes() {
+				count[b]++
+			}
+			for i := range n {
+				count[byte(i+1)]--
+			}
+			if count != [256]int{} {
+				t.Errorf("%d workers: other bytes than were read", workers)
+			}
+		}
+	}
+	broken := errors.New("broken")
+	read := func(ctx context.Context, b []byte) (int, error) { return 0, broken }
+	if err := pump(t.Context(), read, io.Discard, -1, 3, 10, nil); err != broken {
+		t.Errorf("a reader that fails: %v", err)
+	}
+	read = func(ctx context.Context, b []byte) (int, error) { return len(b), ctx.Err() }
+	if err := pump(t.Context(), read, &limitedWriter{1000}, -1, 3, 10, nil); err == nil || err.Error() != "no space left" {
+		t.Errorf("a writer that fails: %v", err)
+	}
+	// What others have read by then is not written.
+	var all sync.WaitGroup
+	all.Add(3)
+	together := func(ctx context.Context, b []byte) (int, error) {
+		all.Done()
+		all.Wait()
+		return len(b), nil
+	}
+	writes := 0
+	if err := pump(t.Context(), together, writerFunc(func([]byte) (int, error) { writes++; return 0, broken }), -1, 3, 10, nil); err != broken || writes != 1 {
+		t.Errorf("%d writes, %v", writes, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := pump(ctx, read, io.Discard, -1, 3, 10, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
+	}
+}
+
+// Text comes in large pieces, and without waiting for the next ones.
+func TestEncoder(t *testing.T) {
+	for format, want := range map[string]string{"hex": "010203040506070a\n", "base64": "AQIDBAUGBwo=\n"} {
+		var out pieces
+		enc, finish, err := encoder(&out, format)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range [][]byte{{1, 2, 3, 4}, {5, 6, 7, 10}} {
+			before := len(out.sizes)
+			if n, err := enc.Write(b); n != len(b) || err != nil || len(out.sizes) != before+1 {
+				t.Errorf("%s: %d, %v, %d", format, n, err, out.sizes)
+			}
+		}
+		if err := finish(); err != nil || out.String() != want {
+			t.Errorf("%s: %q, %v; want %q", format, out.String(), err, want)
+		}
+		before := len(out.sizes)
+		if enc.Write(make([]byte, chunk)); len(out.sizes) > before+3 {
+			t.Errorf("%s: a chunk was written in %d", format, out.sizes[before:])
+		}
+		full, finish, _ := encoder(&limitedWriter{10}, format)
+		if _, err := full.Write(make([]byte, 100)); err == nil || finish() == nil {
+			t.Errorf("%s: a full disk went unnoticed", format)
+		}
+	}
+}
+
+// Pieces remember how large they were.
+type pieces struct {
+	bytes.Buffer
+	sizes []int
+}
+
+func (p *pieces) Write(b []byte) (int, error) {
+	p.sizes = append(p.sizes, len(b))
+	return p.Buffer.Write(b)
+}
+
 // A limited writer fails once it is full, as a disk does.
 type limitedWriter struct{ left int }
 
@@ -181,6 +303,34 @@ func TestReadEnds(t *testing.T) {
 	defer cancel()
 	if code := run(ctx, stdio{nil, io.Discard, &msg}, []string{"read"}); code != 1 || !strings.Contains(msg.String(), "interrupted") {
 		t.Errorf("interrupted: %d, %s", code, &msg)
+	}
+	// The exit code tells which signal it was.
+	for signal, want := range map[os.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
+		msg.Reset()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(10*time.Millisecond, func() { cancel(signalError{signal}) })
+		if code := run(ctx, stdio{nil, io.Discard, &msg}, []string{"read"}); code != want || msg.String() != "lrng read: interrupted\n" {
+			t.Errorf("%v: %d, %s", signal, code, &msg)
+		}
+	}
+}
+
+// Every command notices that its output cannot be written, the help does, too.
+func TestFullDisk(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "noise", 1000, 256)
+	for _, args := range []string{
+		"help", "help read", "read -h", "read -n 1", "read -n 1 -format hex", "read -n 1 -format base64", "read -n 40 -fresh", "token", "token -n 1000", "seed", "seed -raw",
+		"status", "status -json", "selftest", "selftest -json", "record -n 10 -o - jitter", "assess noise", "assess -json noise", "inspect -json .",
+		"bench -time 1ms -sizes 16", "bench -time 1ms -sizes 16 -json", "watch -n 2 -interval 10ms", "watch -n 2 -interval 10ms -json",
+	} {
+		if args[0] == 'b' && testing.Short() {
+			continue
+		}
+		var msg bytes.Buffer
+		if code := run(t.Context(), stdio{nil, &limitedWriter{}, &msg}, strings.Fields(args)); code != 1 || !strings.HasSuffix(msg.String(), ": no space left\n") {
+			t.Errorf("lrng %s: exit code %d, %s", args, code, &msg)
+		}
 	}
 }
 
@@ -217,6 +367,18 @@ func TestStatus(t *testing.T) {
 func TestSelftest(t *testing.T) {
 	if out := must(t, "selftest"); !strings.HasPrefix(out, "passed in ") {
 		t.Error(out)
+	}
+	var r selftestResult
+	if err := json.Unmarshal([]byte(must(t, "selftest", "-json")), &r); err != nil || !r.Passed || r.Error != "" || r.Seconds <= 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	// One that fails.
+	broken := errors.New("SHA-512: broken")
+	for asJSON, want := range map[bool]string{false: "", true: "{\n\t\"passed\": false,\n\t\"error\": \"SHA-512: broken\",\n\t\"seconds\": 1.5\n}\n"} {
+		var out bytes.Buffer
+		if err := tested(1500*time.Millisecond, broken).print(&out, asJSON); err != broken || out.String() != want {
+			t.Errorf("%q, %v; want %q", &out, err, want)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
@@ -9,8 +10,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lrng-go/lrng"
@@ -26,6 +29,8 @@ var readCommand = command{
 	long: `Read writes random bytes to standard output. -n is their number, with a suffix K, M,
 G or T (1024 each) or none; without -n there is no end. -fresh asks the entropy sources
 before each block (prediction resistance); that is much slower.
+
+A closed pipe and an interrupt end it.
 `,
 	flags: func(f *flag.FlagSet) func(context.Context, stdio, []string) error {
 		var n size = -1
@@ -51,44 +56,92 @@ before each block (prediction resistance); that is much slower.
 			}
 			bar := newProgress(std.err, int64(n), "bytes")
 			if isTerminal(std.out) {
+				bar.stop()
 				bar = nil
 			}
 			defer bar.stop()
-			buf := make([]byte, chunk)
-			defer clear(buf)
-			for done := int64(0); n < 0 || done < int64(n); {
-				b := buf
-				if *fresh {
-					b = b[:32]
-				}
-				if n >= 0 {
-					b = b[:min(int64(len(b)), int64(n)-done)]
-				}
-				if _, err := read(ctx, b); err != nil {
-					return err
-				}
-				if _, err := w.Write(b); err != nil {
-					return err
-				}
-				done += int64(len(b))
-				bar.set(done)
+			workers, block := runtime.GOMAXPROCS(0), chunk
+			if *fresh {
+				workers, block = 1, 32
+			}
+			if err := pump(ctx, read, w, int64(n), workers, block, bar); err != nil {
+				return err
 			}
 			return finish()
 		}
 	},
 }
 
-// encoder returns what encodes what is written to it, and what ends the encoding.
+// pump writes n bytes from read to w, or bytes without end if n is negative, at most block
+// at once. So many workers read at the same time; they write in turns, and in no order,
+// which random bytes have not.
+func pump(ctx context.Context, read func(context.Context, []byte) (int, error), w io.Writer, n int64, workers, block int, bar *progress) error {
+	wctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	var mu sync.Mutex // guards the following, and w
+	left, done := n, int64(0)
+	for range workers {
+		wg.Go(func() {
+			buf := make([]byte, block)
+			defer clear(buf)
+			for {
+				b := buf
+				mu.Lock()
+				if n >= 0 {
+					b = b[:min(int64(len(b)), left)]
+					left -= int64(len(b))
+				}
+				mu.Unlock()
+				if len(b) == 0 {
+					return
+				}
+				_, err := read(wctx, b)
+				mu.Lock()
+				if err == nil {
+					err = wctx.Err() // of another worker
+				}
+				if err == nil {
+					_, err = w.Write(b)
+				}
+				if err == nil {
+					done += int64(len(b))
+					bar.set(done)
+				}
+				if err != nil {
+					cancel(err)
+				}
+				mu.Unlock()
+				if err != nil {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return context.Cause(wctx)
+}
+
+// encoder returns what encodes what is written to it, and what ends the encoding. What is
+// given to it in one call is written soon, and in large pieces.
 func encoder(w io.Writer, format string) (enc io.Writer, finish func() error, err error) {
-	line := func() error { _, err := io.WriteString(w, "\n"); return err }
-	switch format {
-	case "raw":
+	if format == "raw" {
 		return w, func() error { return nil }, nil
+	}
+	b := bufio.NewWriterSize(w, chunk)
+	line := func() error {
+		b.WriteByte('\n')
+		return b.Flush()
+	}
+	switch format {
 	case "hex":
-		return hex.NewEncoder(w), line, nil
+		return flusher{hex.NewEncoder(b), b}, line, nil
 	case "base64":
-		e := base64.NewEncoder(base64.StdEncoding, w)
-		return e, func() error {
+		e := base64.NewEncoder(base64.StdEncoding, b)
+		return flusher{e, b}, func() error {
 			if err := e.Close(); err != nil {
 				return err
 			}
@@ -96,6 +149,20 @@ func encoder(w io.Writer, format string) (enc io.Writer, finish func() error, er
 		}, nil
 	}
 	return nil, nil, usagef("-format: %q; want raw, hex or base64", format)
+}
+
+// A flusher is an encoder, and the buffer that it writes to.
+type flusher struct {
+	enc io.Writer
+	buf *bufio.Writer
+}
+
+func (f flusher) Write(p []byte) (int, error) {
+	n, err := f.enc.Write(p)
+	if err != nil {
+		return n, err
+	}
+	return n, f.buf.Flush()
 }
 
 // A size is a flag for a number with a binary suffix.
@@ -141,15 +208,16 @@ passwords, keys of interfaces and the like.
 			if *n < 1 {
 				return usagef("-n: %d; want at least 1", *n)
 			}
+			w := bufio.NewWriter(std.out)
 			for range *n {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				if _, err := fmt.Fprintln(std.out, lrng.Text()); err != nil {
+				if _, err := fmt.Fprintln(w, lrng.Text()); err != nil {
 					return err
 				}
 			}
-			return nil
+			return w.Flush()
 		}
 	},
 }
@@ -247,10 +315,11 @@ func printFacts(w io.Writer, asJSON bool, v fmt.Stringer) error {
 var selftestCommand = command{
 	name:  "selftest",
 	short: "the self-tests of everything on board",
-	long: `Selftest runs the known-answer tests and health tests that a generator runs before its
-first output.
+	long: `Selftest runs the known-answer tests of all algorithms on board. One that fails is a
+failure of the command.
 `,
 	flags: func(f *flag.FlagSet) func(context.Context, stdio, []string) error {
+		asJSON := f.Bool("json", false, "print JSON")
 		return func(ctx context.Context, std stdio, args []string) error {
 			if err := noArgs(args); err != nil {
 				return err
@@ -261,13 +330,43 @@ first output.
 			}
 			defer r.Close()
 			start := time.Now()
-			if err := r.SelfTest(); err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(std.out, "passed in %v\n", time.Since(start).Round(10*time.Microsecond))
-			return err
+			err = r.SelfTest()
+			return tested(time.Since(start), err).print(std.out, *asJSON)
 		}
 	},
+}
+
+// A selftestResult is what selftest prints.
+type selftestResult struct {
+	Passed  bool    `json:"passed"`
+	Error   string  `json:"error,omitempty"`
+	Seconds float64 `json:"seconds"`
+
+	err error
+}
+
+func tested(took time.Duration, err error) *selftestResult {
+	r := &selftestResult{Passed: err == nil, Seconds: took.Seconds(), err: err}
+	if err != nil {
+		r.Error = err.Error()
+	}
+	return r
+}
+
+// String returns the result as text, or "" if it is one that the error tells.
+func (r *selftestResult) String() string {
+	if !r.Passed {
+		return ""
+	}
+	return fmt.Sprintf("passed in %v\n", time.Duration(r.Seconds*1e9).Round(10*time.Microsecond))
+}
+
+// print prints the result, and returns the error of a test that failed.
+func (r *selftestResult) print(w io.Writer, asJSON bool) error {
+	if err := printFacts(w, asJSON, r); err != nil {
+		return err
+	}
+	return r.err
 }
 
 // isTerminal reports whether w is a terminal, or a device that cannot be told from one

@@ -452,14 +452,19 @@ func newHeader(rec *recording) *header {
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		h.Tool += " " + info.Main.Version
 	}
+	h.CPU = cpuModel()
+	return h
+}
+
+// cpuModel returns the name of the processor, or "".
+func cpuModel() string {
 	cpu, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range strings.Lines(string(cpu)) {
 		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			h.CPU = strings.TrimSpace(value)
-			break
+			return strings.TrimSpace(value)
 		}
 	}
-	return h
+	return ""
 }
 
 // firstLine returns the first line of a file, or "".

@@ -1,0 +1,144 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// process returns the program, to be run with the arguments.
+func process(t *testing.T, args ...string) (cmd *exec.Cmd, msg *bytes.Buffer) {
+	t.Helper()
+	if os.Getenv("LRNG_EMULATED") != "" {
+		t.Skip("signals end the emulator, and not the program in it")
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd = exec.Command(exe, args...)
+	msg = new(bytes.Buffer)
+	cmd.Stderr = msg
+	return cmd, msg
+}
+
+// ended waits until a process has ended, which it has to do soon, and returns how.
+func ended(t *testing.T, cmd *exec.Cmd) syscall.WaitStatus {
+	t.Helper()
+	kill := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	defer kill.Stop()
+	err := cmd.Wait()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.Sys().(syscall.WaitStatus)
+}
+
+// A reader that has enough ends the program, as it ends every other one: by SIGPIPE, and
+// without a word.
+func TestClosedPipe(t *testing.T) {
+	for _, args := range [][]string{{"read"}, {"read", "-format", "hex"}, {"token", "-n", "10000000"}, {"watch", "-interval", "10ms"}, {"watch", "-interval", "10ms", "-json"}} {
+		cmd, msg := process(t, args...)
+		out, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err == nil {
+			_, err = io.ReadFull(out, make([]byte, 100))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.Close()
+		if status := ended(t, cmd); !status.Signaled() || status.Signal() != syscall.SIGPIPE || msg.Len() > 0 {
+			t.Errorf("lrng %q: %v, %s", args, cmd.ProcessState, msg)
+		}
+	}
+}
+
+// A signal ends the program, whether it waits for a pipe that nobody reads from or not.
+func TestSignals(t *testing.T) {
+	for _, tt := range []struct {
+		signal syscall.Signal
+		reads  bool // somebody reads from the pipe
+		args   []string
+	}{
+		{syscall.SIGINT, true, []string{"read"}},
+		{syscall.SIGTERM, true, []string{"read", "-fresh"}},
+		{syscall.SIGINT, false, []string{"read"}},
+		{syscall.SIGTERM, true, []string{"watch", "-interval", "1h"}},
+		{syscall.SIGINT, true, []string{"bench", "-time", "1m"}},
+	} {
+		cmd, msg := process(t, tt.args...)
+		out, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err == nil && tt.args[0] != "bench" { // which prints at the end
+			_, err = io.ReadFull(out, make([]byte, 32))
+		} else {
+			time.Sleep(300 * time.Millisecond)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tt.reads {
+			go io.Copy(io.Discard, out)
+		}
+		if err := cmd.Process.Signal(tt.signal); err != nil {
+			t.Fatal(err)
+		}
+		if status := ended(t, cmd); status.ExitStatus() != 128+int(tt.signal) || tt.reads && msg.String() != "lrng "+tt.args[0]+": interrupted\n" {
+			t.Errorf("%v to lrng %q: %v, %s", tt.signal, tt.args, cmd.ProcessState, msg)
+		}
+	}
+}
+
+// The kernel has a disk that is full.
+func TestDevFull(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	for _, args := range [][]string{{"read"}, {"token"}, {"status", "-json"}, {"watch", "-n", "3"}} {
+		cmd, msg := process(t, args...)
+		cmd.Stdout = full
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if status := ended(t, cmd); status.ExitStatus() != 1 || !strings.HasSuffix(msg.String(), "no space left on device\n") {
+			t.Errorf("lrng %q: %v, %s", args, cmd.ProcessState, msg)
+		}
+	}
+}
+
+// Without a standard output the Go runtime opens the null device in its place, so that no
+// file that is opened later gets what is printed.
+func TestClosedOutput(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	t.Chdir(dir)
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(sh, "-c", `"$0" record -n 1000 -o x jitter >&-; echo $?; "$0" token >&-; echo $?`, exe).CombinedOutput()
+	if err != nil || string(out) != "0\n0\n" {
+		t.Errorf("%q, %v", out, err)
+	}
+	if info, err := os.Stat("x.bin"); err != nil || info.Size() != 1000 {
+		t.Errorf("%v, %v", info, err)
+	}
+}
