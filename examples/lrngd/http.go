@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -358,6 +359,7 @@ type counters struct {
 func (c *counters) snapshot(open int) map[string]int64 {
 	return map[string]int64{
 		"open_connections": int64(open),
+		"goroutines":       int64(runtime.NumGoroutine()),
 		"connections":      c.connections.Value(),
 		"refused":          c.refused.Value(),
 		"accept_errors":    c.acceptErrors.Value(),

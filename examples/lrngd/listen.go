@@ -32,13 +32,16 @@ func (s *sockets) close() {
 }
 
 // openSockets makes the sockets that the flags name, and takes those of systemd.
-func openSockets(c *config) (s *sockets, err error) {
-	s = new(sockets)
-	defer func() {
-		if err != nil {
-			s.close()
-		}
-	}()
+func openSockets(c *config) (*sockets, error) {
+	s := new(sockets)
+	if err := s.open(c); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *sockets) open(c *config) error {
 	kinds := []struct {
 		name      string
 		addresses []string
@@ -63,15 +66,15 @@ next:
 			}
 			l, err := net.FileListener(f)
 			if err != nil {
-				return nil, fmt.Errorf("socket %s of systemd: %w", k.name, err)
+				return fmt.Errorf("socket %s of systemd: %w", k.name, err)
 			}
 			*k.to = append(*k.to, l)
 			if err := checkListener(l, k.name == "in"); err != nil {
-				return nil, fmt.Errorf("socket %s of systemd: %w", k.name, err)
+				return fmt.Errorf("socket %s of systemd: %w", k.name, err)
 			}
 			continue next
 		}
-		return nil, fmt.Errorf("socket %q of systemd: FileDescriptorName is not egd, http or in", f.Name())
+		return fmt.Errorf("socket %q of systemd: FileDescriptorName is not egd, http or in", f.Name())
 	}
 	for _, k := range kinds {
 		for _, address := range k.addresses {
@@ -80,15 +83,15 @@ next:
 				s.locks = append(s.locks, lock)
 			}
 			if err != nil {
-				return nil, fmt.Errorf("-%s: %w", k.name, err)
+				return fmt.Errorf("-%s: %w", k.name, err)
 			}
 			*k.to = append(*k.to, l)
 		}
 	}
 	if len(s.egd)+len(s.http)+len(s.in) == 0 {
-		return nil, usagef("nothing to listen on: see -egd, -http and -in")
+		return usagef("nothing to listen on: see -egd, -http and -in")
 	}
-	return s, nil
+	return nil
 }
 
 // checkListener returns why a socket of systemd cannot be used.

@@ -181,16 +181,17 @@ type daemonProcess struct {
 	rng    *lrng.RNG
 	gate   *gate
 	socks  *sockets
-	http   *http.Server
-	out    *egd    // answers
-	in     *egd    // answers, and takes entropy in with credit
-	feeder *feeder // nil: the kernel is not fed
+	web    *web
+	http   *http.Server // of web
+	out    *egd         // answers
+	in     *egd         // answers, and takes entropy in with credit
+	feeder *feeder      // nil: the kernel is not fed
 }
 
 func newDaemon(c *config, log *slog.Logger, rng *lrng.RNG, socks *sockets) *daemonProcess {
 	d := &daemonProcess{config: c, log: log, rng: rng, socks: socks, gate: newGate(c.limits, log, new(counters))}
-	web := &web{rng: rng, gate: d.gate, most: c.request, idle: c.idle, timeout: c.timeout}
-	d.http = web.server()
+	d.web = &web{rng: rng, gate: d.gate, most: c.request, idle: c.idle, timeout: c.timeout}
+	d.http = d.web.server()
 	d.out = &egd{
 		rng:      rng,
 		strength: uint32(rng.Status().SecurityStrength),
