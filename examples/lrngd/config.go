@@ -61,6 +61,7 @@ var mechanisms = map[string]func() (drng.DRNG, error){
 // Limits of the limits.
 const (
 	minRate  = 1 << 10 // bytes per second: an answer of EGD takes a fraction of a second
+	maxRate  = 1 << 40
 	minBurst = 16 << 10
 )
 
@@ -206,8 +207,8 @@ func (c *config) validate() error {
 		}
 	}
 	// Written so that NaN is refused.
-	if !(c.limits.rate >= minRate && c.limits.rate <= 1<<40) {
-		return usagef("-rate: %v is not in %d…%d", c.limits.rate, minRate, 1<<40)
+	if !(c.limits.rate >= minRate && c.limits.rate <= maxRate) {
+		return usagef("-rate: %v is not in %d…%d", c.limits.rate, minRate, int64(maxRate))
 	}
 	if !(c.limits.seeds > 0 && c.limits.seeds <= 1e6) {
 		return usagef("-seeds: %v is not above 0 and up to 1000000", c.limits.seeds)

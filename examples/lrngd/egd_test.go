@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/lrng-go/lrng"
 )
 
 func pid() string { return strconv.Itoa(os.Getpid()) }
@@ -250,5 +252,19 @@ func TestEGDShutdown(t *testing.T) {
 	}
 	if !errors.Is(context.Cause(ctx), context.Canceled) {
 		t.Errorf("the listener failed: %v", context.Cause(ctx))
+	}
+}
+
+// TestWatch: the daemon ends when its generator can never give another byte.
+func TestWatch(t *testing.T) {
+	r := newTestRNG(t, source())
+	d := newDaemon(flags(t), slog.New(slog.DiscardHandler), r, new(sockets))
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.run(ctx, nil); !errors.Is(err, lrng.ErrClosed) {
+		t.Errorf("run: %v", err)
 	}
 }

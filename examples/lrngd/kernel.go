@@ -38,6 +38,7 @@ type feeder struct {
 	bits     int                                       // credit of each
 	reseed   bool
 	interval time.Duration
+	patience time.Duration // longest wait for a seed
 	count    *counters
 	log      *slog.Logger
 }
@@ -46,7 +47,9 @@ type feeder struct {
 func (f *feeder) feed(ctx context.Context) error {
 	var p [feedSize]byte
 	defer clear(p[:])
-	if err := f.seed(ctx, p[:]); err != nil {
+	wait, cancel := context.WithTimeout(ctx, f.patience)
+	defer cancel()
+	if err := f.seed(wait, p[:]); err != nil {
 		return fmt.Errorf("seed for the kernel: %w", err)
 	}
 	if err := f.kernel.Add(&p, f.bits); err != nil {

@@ -77,6 +77,7 @@ func newFeeder(k kernel) *feeder {
 			return ctx.Err()
 		},
 		interval: 2 * time.Minute,
+		patience: time.Second,
 		count:    new(counters),
 		log:      slog.New(slog.DiscardHandler),
 	}
@@ -114,6 +115,11 @@ func TestFeed(t *testing.T) {
 	f.seed = func(context.Context, []byte) error { return errDead }
 	if err := f.feed(t.Context()); !errors.Is(err, errDead) || len(k.log) > 0 {
 		t.Errorf("without a seed: %v, %q", err, k.log)
+	}
+	f.seed = func(ctx context.Context, _ []byte) error { <-ctx.Done(); return ctx.Err() }
+	f.patience = time.Millisecond
+	if err := f.feed(t.Context()); !errors.Is(err, context.DeadlineExceeded) || len(k.log) > 0 {
+		t.Errorf("with a seed that does not come: %v, %q", err, k.log)
 	}
 	// And no seed twice.
 	f = newFeeder(k)

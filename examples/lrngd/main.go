@@ -126,6 +126,7 @@ func serve(c *config, stdout, stderr io.Writer) error {
 			bits:     c.feedCredit,
 			reseed:   c.feedReseed,
 			interval: c.feed,
+			patience: c.seeding,
 			count:    d.gate.count,
 			log:      log,
 		}
