@@ -426,7 +426,7 @@ func TestSocketInUse(t *testing.T) {
 	dir := shortDir(t)
 	path := dir + "/e"
 	first := command(t, "-egd", path).ready()
-	command(t, "-egd", path).start().exits(1, path, "in use")
+	command(t, "-egd", path).start().exits(1, path, "in use: another lrngd has locked")
 	// The same if it has lost its lock, and for somebody who knows of no locks.
 	if err := os.Remove(path + ".lock"); err != nil {
 		t.Fatal(err)

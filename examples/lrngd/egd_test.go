@@ -268,3 +268,24 @@ func TestWatch(t *testing.T) {
 		t.Errorf("run: %v", err)
 	}
 }
+
+// TestNoCircle: what the kernel is credited with does not rest on the kernel.
+func TestNoCircle(t *testing.T) {
+	for args, want := range map[string]bool{"": true, "-feed 1m": true, "-feed 1m -feed-credit 1": false} {
+		r, err := newRNG(flags(t, strings.Fields(args)...), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range r.Status().Sources {
+			if s.Name == "os" && (s.Rate > 0) != (want && s.MaxEntropy > 0) {
+				t.Errorf("%q: the operating system is credited with %d bits", args, s.Rate)
+			}
+			if s.Name == "jitter" && s.Rate != s.MaxEntropy {
+				t.Errorf("%q: jitter is credited with %d bits", args, s.Rate)
+			}
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

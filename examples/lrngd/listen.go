@@ -134,8 +134,6 @@ func listen(address string, mode os.FileMode) (l net.Listener, lock *os.File, er
 	return u, lock, err
 }
 
-var errInUse = errors.New("in use: somebody listens on it")
-
 // removeStale removes a socket that nobody listens on.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
@@ -151,11 +149,11 @@ func removeStale(path string) error {
 	c, err := net.DialTimeout("unix", path, 5*time.Second)
 	if err == nil {
 		c.Close()
-		return errInUse
+		return errors.New("in use: somebody listens on it")
 	}
 	if !isRefused(err) {
 		// A full queue, or no right to connect: somebody may be there.
-		return fmt.Errorf("%w, as it seems: %w", errInUse, err)
+		return fmt.Errorf("in use, as it seems: %w", err)
 	}
 	return os.Remove(path)
 }

@@ -22,7 +22,7 @@ func lockFile(path string) (*os.File, error) {
 	switch err := flock(f); {
 	case errors.Is(err, unix.EWOULDBLOCK):
 		f.Close()
-		return nil, fmt.Errorf("%w: another lrngd has locked %s", errInUse, path)
+		return nil, fmt.Errorf("in use: another lrngd has locked %s", path)
 	case err != nil:
 		f.Close()
 		return nil, fmt.Errorf("lock %s: %w", path, err)
