@@ -62,7 +62,7 @@ var mechanisms = map[string]func() (drng.DRNG, error){
 const (
 	minRate  = 1 << 10 // bytes per second: an answer of EGD takes a fraction of a second
 	maxRate  = 1 << 40
-	minBurst = 16 << 10
+	minBurst = 32 << 10 // a request over HTTP, and the first part of its answer
 )
 
 // parseFlags returns what the command line says. What is wrong with it is an

@@ -41,7 +41,7 @@ func TestFlags(t *testing.T) {
 		{[]string{"-rate", "1024"}, []string{"-rate", "1023"}},
 		{nil, []string{"-rate", "NaN"}},
 		{nil, []string{"-rate", "+Inf"}},
-		{[]string{"-burst", "16384"}, []string{"-burst", "16383"}},
+		{[]string{"-burst", "32768"}, []string{"-burst", "32767"}},
 		{[]string{"-seeds", "0.1"}, []string{"-seeds", "0"}},
 		{nil, []string{"-seeds", "NaN"}},
 		{[]string{"-connections", "1"}, []string{"-connections", "0"}},

@@ -155,6 +155,16 @@ type tap struct {
 	net.Conn
 	written [][]byte // not copies
 	out     bytes.Buffer
+	dirty   int // reads at a time when something was left there
+}
+
+func (c *tap) Read(b []byte) (int, error) {
+	for _, w := range c.written {
+		if len(w)-bytes.Count(w, []byte{0}) > 1 { // one is that of a new command
+			c.dirty++
+		}
+	}
+	return c.Conn.Read(b)
 }
 
 func (c *tap) Write(b []byte) (int, error) {
@@ -197,6 +207,10 @@ func TestEGDWipes(t *testing.T) {
 		if !bytes.Equal(b, make([]byte, len(b))) {
 			t.Errorf("answer %d is still in the buffer", i)
 		}
+	}
+	// Nor while the client thinks about its next command.
+	if c.dirty > 0 {
+		t.Errorf("there was something in the buffer at %d reads", c.dirty)
 	}
 }
 

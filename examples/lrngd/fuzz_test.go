@@ -154,7 +154,7 @@ func FuzzQuery(f *testing.F) {
 // FuzzFlags wants a configuration within bounds, or an error of the right kind.
 func FuzzFlags(f *testing.F) {
 	for _, s := range []string{
-		"-egd /a -http /b", "-rate 1e4 -burst 16384", "-feed 2s -feed-credit 512", "-mode 0777", "-credit-uids 0,1,2", "-source-rate os=0",
+		"-egd /a -http /b", "-rate 1e4 -burst 32768", "-feed 2s -feed-credit 512", "-mode 0777", "-credit-uids 0,1,2", "-source-rate os=0",
 		"-idle 1h -timeout 1ns", "-help", "-- x", "-=", "-egd", "-rate NaN", "-request 0x10", "-in-mode +7", "-http [::1%25lo]:80",
 	} {
 		f.Add(s)

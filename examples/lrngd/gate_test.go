@@ -138,19 +138,23 @@ func TestAcceptErrors(t *testing.T) {
 			done <- err
 		}()
 		synctest.Wait()
+		start = time.Now()
 		l.Close()
 		if err := <-done; !errors.Is(err, net.ErrClosed) {
 			t.Errorf("Accept of a closed listener: %v", err)
+		}
+		if took := time.Since(start); took > 0 {
+			t.Errorf("Close took %v", took)
 		}
 	})
 }
 
 // TestRate: a client who has used up its limit gets no more at once; another one does.
 func TestRate(t *testing.T) {
-	s := startServer(t, newTestRNG(t, source()), flags(t, "-rate", "1024", "-burst", "16384", "-seeds", "0.001"))
+	s := startServer(t, newTestRNG(t, source()), flags(t, "-rate", "1024", "-burst", "32768", "-seeds", "0.001"))
 	c := dialEGD(t, "unix", s.egd)
 	total := 0
-	for range 16384/255 + 1 {
+	for range 32768/255 + 1 {
 		total += len(c.read(255))
 	}
 	// The last of them had to wait. There is next to nothing left.
@@ -165,10 +169,26 @@ func TestRate(t *testing.T) {
 		t.Errorf("%d counted, want 1", n)
 	}
 	other, err := s.gate.enter(nil, peer{uid: 12345})
-	if err != nil || !other.client.bytes.AllowN(time.Now(), 16384) {
+	if err != nil || !other.client.bytes.AllowN(time.Now(), 32768) {
 		t.Errorf("another client is limited, too: %v", err)
 	}
 	other.once.Do(func() { s.gate.leave(other) })
+}
+
+// TestRateHTTP: the first part of an answer has to be within the limit, later ones wait.
+func TestRateHTTP(t *testing.T) {
+	s := startServer(t, newTestRNG(t, source()), flags(t, "-rate", "100000", "-burst", "32768"))
+	resp, body := get(t, s.client, "http://any/bytes?n=30000") // 4096 for the request, 16384, and more later
+	if resp.StatusCode != 200 || len(body) != 30000 {
+		t.Errorf("%s, %d bytes", resp.Status, len(body))
+	}
+	s = startServer(t, newTestRNG(t, source()), flags(t, "-rate", "1024", "-burst", "32768"))
+	for i, want := range []int{200, 429, 200} {
+		n := []string{"12000", "16384", "1"}[i] // of 28672, 12576, and 8480
+		if resp, _ := get(t, s.client, "http://any/bytes?n="+n); resp.StatusCode != want {
+			t.Errorf("%s bytes: %s, want %d", n, resp.Status, want)
+		}
+	}
 }
 
 func TestSeedRate(t *testing.T) {

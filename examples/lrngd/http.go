@@ -42,7 +42,7 @@ type web struct {
 }
 
 const (
-	chunk       = 16 << 10 // bytes of an answer at a time, at most minBurst
+	chunk       = 16 << 10 // bytes of an answer at a time
 	requestCost = 4 << 10  // of a request over HTTP, in bytes of the limit of a client
 	headerMost  = 8 << 10  // bytes of the head of a request
 	seedMost    = 4096     // bits, see lrng.RNG.GetSeed
@@ -204,21 +204,24 @@ func (s *web) bytes(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	first := true
-	s.stream(w, r, n, func(ctx context.Context, b []byte) error {
-		if bytes := connOf(r).client.bytes; first {
-			if !bytes.AllowN(time.Now(), len(b)) {
-				return errLimited
+	buf := make([]byte, min(n, chunk))
+	left, first := n, true
+	s.stream(w, r, n, func(ctx context.Context) ([]byte, error) {
+		part := buf[:min(left, chunk)]
+		if limit := connOf(r).client.bytes; first {
+			if !limit.AllowN(time.Now(), len(part)) {
+				return nil, errLimited
 			}
-		} else if err := bytes.WaitN(ctx, len(b)); err != nil {
-			return err
+		} else if err := limit.WaitN(ctx, len(part)); err != nil {
+			return nil, err
 		}
 		first = false
-		_, err := s.rng.ReadContext(ctx, b)
-		if err == nil {
-			s.gate.count.bytes.Add(int64(len(b)))
+		if _, err := s.rng.ReadContext(ctx, part); err != nil {
+			return nil, err
 		}
-		return err
+		s.gate.count.bytes.Add(int64(len(part)))
+		left -= int64(len(part))
+		return part, nil
 	})
 }
 
@@ -263,31 +266,26 @@ func (s *web) seed(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if form == "" {
+		s.stream(w, r, bits/8, func(ctx context.Context) ([]byte, error) {
+			seed := make([]byte, bits/8)
+			if _, err := s.rng.SeedReader().(lrng.FreshReader).ReadContext(ctx, seed); err != nil {
+				return nil, err
+			}
+			s.gate.count.seeds.Add(1)
+			return seed, nil
+		})
+		return
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.idle)
 	defer cancel()
-	var seed []byte
-	n := bits / 8
-	if form == "buffer" {
-		if seed, _, err = s.rng.GetSeed(ctx, int(bits)); err != nil {
-			s.unavailable(w, err)
-			return
-		}
-		defer clear(seed)
-		n = int64(len(seed))
-		s.gate.count.seeds.Add(1)
+	seed, _, err := s.rng.GetSeed(ctx, int(bits))
+	if err != nil {
+		s.unavailable(w, err)
+		return
 	}
-	rest := seed
-	s.stream(w, r, n, func(ctx context.Context, b []byte) error {
-		if seed != nil {
-			rest = rest[copy(b, rest):]
-			return nil
-		}
-		_, err := s.rng.SeedReader().(lrng.FreshReader).ReadContext(ctx, b)
-		if err == nil {
-			s.gate.count.seeds.Add(1)
-		}
-		return err
-	})
+	s.gate.count.seeds.Add(1)
+	s.stream(w, r, int64(len(seed)), func(context.Context) ([]byte, error) { return seed, nil })
 }
 
 func (s *web) unavailable(w http.ResponseWriter, err error) {
@@ -295,22 +293,22 @@ func (s *web) unavailable(w http.ResponseWriter, err error) {
 	http.Error(w, err.Error(), http.StatusServiceUnavailable)
 }
 
-// stream answers with n bytes that fill yields, part by part. It takes the connection over
-// from package http, which would leave copies in its buffers, and closes it at the end.
-func (s *web) stream(w http.ResponseWriter, r *http.Request, n int64, fill func(ctx context.Context, b []byte) error) {
+// stream answers with n bytes, part by part as next returns them, and wipes each. It takes
+// the connection over from package http, which would leave copies in its buffers, and
+// closes it at the end.
+func (s *web) stream(w http.ResponseWriter, r *http.Request, n int64, next func(context.Context) ([]byte, error)) {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Length", strconv.FormatInt(n, 10))
 	if r.Method == http.MethodHead {
 		return
 	}
-	buf := make([]byte, min(n, chunk))
-	defer clear(buf)
-	next := func() error {
+	get := func() ([]byte, error) {
 		ctx, cancel := context.WithTimeout(r.Context(), s.idle)
 		defer cancel()
-		return fill(ctx, buf)
+		return next(ctx)
 	}
-	if err := next(); err != nil {
+	part, err := get()
+	if err != nil {
 		if errors.Is(err, errLimited) {
 			s.tooMuch(w)
 		} else {
@@ -318,33 +316,33 @@ func (s *web) stream(w http.ResponseWriter, r *http.Request, n int64, fill func(
 		}
 		return
 	}
+	defer func() { clear(part) }()
 	c, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler) // the client is gone
 	}
 	defer c.Close()
-	var head bytes.Buffer
-	fmt.Fprint(&head, "HTTP/1.1 200 OK\r\n")
 	w.Header().Set("Connection", "close")
 	w.Header().Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	var head bytes.Buffer
+	head.WriteString("HTTP/1.1 200 OK\r\n")
 	w.Header().Write(&head)
-	fmt.Fprint(&head, "\r\n")
+	head.WriteString("\r\n")
 	c.SetDeadline(time.Now().Add(s.timeout))
 	_, err = c.Write(head.Bytes())
-	for err == nil && n > 0 {
+	for err == nil {
 		c.SetWriteDeadline(time.Now().Add(s.timeout))
-		if _, err = c.Write(buf); err != nil {
+		if _, err = c.Write(part); err != nil {
 			break
 		}
-		n -= int64(len(buf))
-		clear(buf)
-		if buf = buf[:min(n, chunk)]; n > 0 {
-			err = next()
+		n -= int64(len(part))
+		clear(part)
+		if n <= 0 {
+			return
 		}
+		part, err = get()
 	}
-	if err != nil {
-		s.gate.log.Debug("answer cut off", "client", connOf(r).client.name, "missing", n, "why", err)
-	}
+	s.gate.log.Debug("answer cut off", "client", connOf(r).client.name, "missing", n, "why", err)
 }
 
 // counters count what the daemon does: events, bytes and bits, no data.
