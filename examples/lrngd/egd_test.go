@@ -156,6 +156,7 @@ type tap struct {
 	written [][]byte // not copies
 	out     bytes.Buffer
 	dirty   int // reads at a time when something was left there
+	most    int // writes until one fails; 0: none does
 }
 
 func (c *tap) Read(b []byte) (int, error) {
@@ -170,6 +171,9 @@ func (c *tap) Read(b []byte) (int, error) {
 func (c *tap) Write(b []byte) (int, error) {
 	c.written = append(c.written, b[:len(b):len(b)])
 	c.out.Write(b)
+	if len(c.written) == c.most {
+		return 0, errDead
+	}
 	return len(b), nil
 }
 

@@ -189,6 +189,13 @@ func TestRateHTTP(t *testing.T) {
 			t.Errorf("%s bytes: %s, want %d", n, resp.Status, want)
 		}
 	}
+	s = startServer(t, newTestRNG(t, source()), flags(t, "-rate", "1024", "-burst", "32768"))
+	for i, want := range []int{200, 429} {
+		n := []string{"28000", "1"}[i] // of 28672, and less than the cost of a request
+		if resp, _ := get(t, s.client, "http://any/bytes?n="+n); resp.StatusCode != want {
+			t.Errorf("%s bytes: %s, want %d", n, resp.Status, want)
+		}
+	}
 }
 
 func TestSeedRate(t *testing.T) {

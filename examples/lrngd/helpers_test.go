@@ -103,6 +103,7 @@ type server struct {
 	*daemonProcess
 	egd, path, in string // of the sockets
 	client        *http.Client
+	stop          func()
 }
 
 // startServer serves with the generator on three Unix sockets until the test ends.
@@ -127,7 +128,7 @@ func startLogged(t testing.TB, r *lrng.RNG, c *config, log *slog.Logger) *server
 	s.client = unixClient(s.path)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	listeners := s.listen(ctx, cancel)
-	t.Cleanup(sync.OnceFunc(func() {
+	s.stop = sync.OnceFunc(func() {
 		if err := context.Cause(ctx); err != nil {
 			t.Errorf("the daemon died: %v", err)
 		}
@@ -137,7 +138,8 @@ func startLogged(t testing.TB, r *lrng.RNG, c *config, log *slog.Logger) *server
 		if n := s.gate.open(); n != 0 {
 			t.Errorf("%d connections are left", n)
 		}
-	}))
+	})
+	t.Cleanup(s.stop)
 	return s
 }
 
