@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -202,6 +204,14 @@ func dialEGD(t testing.TB, network, address string) *egdClient {
 	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(patience))
 	return &egdClient{t, c}
+}
+
+// name is how the daemon calls the client of a Unix socket.
+func (c *egdClient) name() string {
+	if runtime.GOOS != "linux" {
+		return "tcp"
+	}
+	return "uid " + strconv.Itoa(os.Getuid())
 }
 
 func (c *egdClient) send(b ...byte) {

@@ -93,7 +93,7 @@ func (s *web) handler() http.Handler {
 		writeJSON(w, map[string]any{"lrngd": s.gate.count.snapshot(s.gate.open()), "lrng": s.rng.Status()})
 	})
 	if s.page != nil {
-		mux.Handle("/", s.page)
+		mux.Handle("GET /", s.page)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -205,8 +205,10 @@ func (s *web) bytes(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	buf := make([]byte, min(n, chunk))
+	// Not in the context of the request: that ends as soon as a client says that it will
+	// ask for no more, which is none of a reason to give it nothing.
 	left, first := n, true
-	s.stream(w, r, n, func(ctx context.Context) ([]byte, error) {
+	s.stream(s.gate.life, w, r, n, func(ctx context.Context) ([]byte, error) {
 		part := buf[:min(left, chunk)]
 		if limit := connOf(r).client.bytes; first {
 			if !limit.AllowN(time.Now(), len(part)) {
@@ -267,7 +269,7 @@ func (s *web) seed(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if form == "" {
-		s.stream(w, r, bits/8, func(ctx context.Context) ([]byte, error) {
+		s.stream(r.Context(), w, r, bits/8, func(ctx context.Context) ([]byte, error) {
 			seed := make([]byte, bits/8)
 			if _, err := s.rng.SeedReader().(lrng.FreshReader).ReadContext(ctx, seed); err != nil {
 				return nil, err
@@ -285,7 +287,7 @@ func (s *web) seed(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.gate.count.seeds.Add(1)
-	s.stream(w, r, int64(len(seed)), func(context.Context) ([]byte, error) { return seed, nil })
+	s.stream(r.Context(), w, r, int64(len(seed)), func(context.Context) ([]byte, error) { return seed, nil })
 }
 
 func (s *web) unavailable(w http.ResponseWriter, err error) {
@@ -296,14 +298,14 @@ func (s *web) unavailable(w http.ResponseWriter, err error) {
 // stream answers with n bytes, part by part as next returns them, and wipes each. It takes
 // the connection over from package http, which would leave copies in its buffers, and
 // closes it at the end.
-func (s *web) stream(w http.ResponseWriter, r *http.Request, n int64, next func(context.Context) ([]byte, error)) {
+func (s *web) stream(ctx context.Context, w http.ResponseWriter, r *http.Request, n int64, next func(context.Context) ([]byte, error)) {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Length", strconv.FormatInt(n, 10))
 	if r.Method == http.MethodHead {
 		return
 	}
 	get := func() ([]byte, error) {
-		ctx, cancel := context.WithTimeout(r.Context(), s.idle)
+		ctx, cancel := context.WithTimeout(ctx, s.idle)
 		defer cancel()
 		return next(ctx)
 	}

@@ -322,3 +322,23 @@ func TestHTTPShutdown(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 }
+
+// TestHalfClose: who says that it will ask for no more still gets its answer.
+func TestHalfClose(t *testing.T) {
+	s := startServer(t, newTestRNG(t, source()), flags(t))
+	for path, ask := range map[string]string{s.path: "GET /bytes?n=100000 HTTP/1.0\r\n\r\n", s.egd: strings.Repeat("\x02\xfa", 400)} {
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(patience))
+		fmt.Fprint(c, ask)
+		if err := c.(*net.UnixConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(c); err != nil || len(got) < 100000 {
+			t.Errorf("%d bytes of 100000, %v", len(got), err)
+		}
+	}
+}

@@ -27,7 +27,7 @@ func TestLoad(t *testing.T) {
 	dir := shortDir(t)
 	egd, web := dir+"/e", dir+"/h"
 	p := command(t, "-egd", egd, "-http", web, "-connections", "5000", "-client-connections", "5000",
-		"-rate", "10000000000", "-burst", "1000000000", "-idle", "20s", "-timeout", "1s", "-drain", "1s").ready()
+		"-rate", "10000000000", "-burst", "1000000000", "-idle", "20s", "-timeout", "3s", "-drain", "1s").ready()
 	client := unixClient(web)
 	defer client.CloseIdleConnections()
 	vars := func() map[string]int64 {
@@ -135,8 +135,12 @@ func TestLoad(t *testing.T) {
 			case 7: // never finishes its request
 				fmt.Fprint(c, "GET /bytes?n=1 HTTP/1.1\r\nX: ")
 				keep()
-			case 8: // half a command
-				c.Write([]byte{3, 0})
+			case 8: // half a command, or commands and no interest in the answers
+				if i%20 == 8 {
+					c.Write([]byte{3, 0})
+				} else {
+					c.Write(bytes.Repeat([]byte{2, 255}, 4000))
+				}
 				keep()
 			case 9: // garbage
 				junk := make([]byte, 300)

@@ -96,6 +96,9 @@ func serve(c *config, stdout, stderr io.Writer) error {
 	if err := dropPrivileges(c.user, c.admin()); err != nil {
 		return fmt.Errorf("dropping privileges: %w", err)
 	}
+	if os.Getuid() == 0 {
+		log.Warn("running as root, without its capabilities: see -user")
+	}
 
 	rng, err := newRNG(c, log)
 	if err != nil {
@@ -130,7 +133,10 @@ func serve(c *config, stdout, stderr io.Writer) error {
 			count:    d.gate.count,
 			log:      log,
 		}
-		if err := d.feeder.feed(stop); err != nil && stop.Err() == nil {
+		if err := d.feeder.feed(stop); stop.Err() != nil {
+			log.Info("stopped before the kernel was fed")
+			return nil
+		} else if err != nil {
 			return err
 		}
 	}
