@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"io"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -100,5 +101,36 @@ func TestDefaults(t *testing.T) {
 	c = flags(t, "-egd", "/a", "-egd", "/b", "-idle", "3s", "-source-rate", "os=0", "-source-rate", "cpu=7")
 	if !slices.Equal(c.egd, []string{"/a", "/b"}) || c.idle != 3*time.Second || c.rates["os"] != 0 || c.rates["cpu"] != 7 || len(c.rates) != 2 {
 		t.Errorf("%+v", c)
+	}
+}
+
+// An addressed listener has an address, and nothing else.
+type addressed struct {
+	net.Listener
+	a net.Addr
+}
+
+func (l addressed) Addr() net.Addr { return l.a }
+
+func TestCheckListener(t *testing.T) {
+	for _, tt := range []struct {
+		address    net.Addr
+		in, public bool // whether it may take entropy in, and whether it may serve
+	}{
+		{&net.UnixAddr{Name: "/a", Net: "unix"}, true, true},
+		{&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, false, true},
+		{&net.TCPAddr{IP: net.IPv6loopback, Port: 1}, false, true},
+		{&net.TCPAddr{IP: net.IPv4zero, Port: 1}, false, false},
+		{&net.TCPAddr{IP: net.IPv6zero, Port: 1}, false, false},
+		{&net.TCPAddr{IP: net.IPv4(192, 168, 1, 1), Port: 1}, false, false},
+		{&net.IPAddr{IP: net.IPv4(127, 0, 0, 1)}, false, false},
+	} {
+		l := addressed{a: tt.address}
+		if err := checkListener(l, true); (err == nil) != tt.in {
+			t.Errorf("%v for entropy: %v", tt.address, err)
+		}
+		if err := checkListener(l, false); (err == nil) != tt.public {
+			t.Errorf("%v: %v", tt.address, err)
+		}
 	}
 }

@@ -158,7 +158,9 @@ func TestRate(t *testing.T) {
 		total += len(c.read(255))
 	}
 	// The last of them had to wait. As if there were others who have to, too:
+	s.gate.mu.Lock()
 	s.gate.clients[c.name()].bytes.ReserveN(time.Now(), 768)
+	s.gate.mu.Unlock()
 	if got := c.try(255); len(got) != 0 {
 		t.Errorf("%d bytes beyond the limit", len(got))
 	}
