@@ -77,7 +77,8 @@ func parseFlags(args []string, out io.Writer) (*config, error) {
 			return checkAddress(s)
 		})
 	}
-	addresses("egd", "serve the EGD protocol on `ADDRESS`: the path of a Unix socket, or an IP address\nof this machine alone with a port; may be repeated, as -http and -in", &c.egd)
+	addresses("egd", "serve the EGD protocol on `ADDRESS`: the path of a Unix socket, or an IP address\n"+
+		"of this machine alone with a port; may be repeated, as -http and -in", &c.egd)
 	addresses("http", "serve HTTP on `ADDRESS`", &c.http)
 	addresses("in", "take entropy in on the Unix socket `PATH`, by command 3 of EGD", &c.in)
 	modes := func(name string, def uint32, usage string, to *uint32) {
@@ -147,7 +148,9 @@ func parseFlags(args []string, out io.Writer) (*config, error) {
 	fs.BoolVar(&c.loud, "debug", false, "log each connection")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
-			fmt.Fprint(out, "Usage: lrngd [flags]\n\nServes random bytes and seeds to other processes. Sockets come from the flags, or\nfrom systemd under the names egd, http and in.\n\n")
+			fmt.Fprint(out, "Usage: lrngd [flags]\n\n"+
+				"Serves random bytes and seeds to other processes. Sockets come from the flags, or\n"+
+				"from systemd under the names egd, http and in.\n\n")
 			fs.SetOutput(out)
 			fs.PrintDefaults()
 			return nil, err

@@ -398,6 +398,15 @@ func TestWrongCalls(t *testing.T) {
 	}
 }
 
+// TestStoppedEarly is stopped while it still waits for its first seed.
+func TestStoppedEarly(t *testing.T) {
+	dir := shortDir(t)
+	p := command(t, "-egd", dir+"/e", "-source-rate", "jitter=0", "-source-rate", "cpu=0", "-source-rate", "os=0").start()
+	eventually(t, "it listens", func() bool { _, err := os.Stat(dir + "/e"); return err == nil })
+	p.signal(syscall.SIGTERM)
+	p.exits(0, "before the generator was seeded")
+}
+
 func TestFIPSFlag(t *testing.T) {
 	dir := shortDir(t)
 	command(t, "-check", "-fips").env("GODEBUG=fips140=off").start().exits(1, "FIPS")

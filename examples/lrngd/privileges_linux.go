@@ -19,7 +19,9 @@ func hasAdmin() error {
 		return err
 	}
 	if !ok {
-		return fmt.Errorf("-feed takes CAP_SYS_ADMIN, which user %d lacks here: start it as root, or with AmbientCapabilities=CAP_SYS_ADMIN, or feed without -feed-credit and with -feed-reseed=false, which takes no privilege", os.Getuid())
+		return fmt.Errorf("-feed takes CAP_SYS_ADMIN, which user %d lacks here: start it as root, "+
+			"or with AmbientCapabilities=CAP_SYS_ADMIN, or feed without -feed-credit and with "+
+			"-feed-reseed=false, which takes no privilege", os.Getuid())
 	}
 	return nil
 }
