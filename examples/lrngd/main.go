@@ -2,7 +2,7 @@
 // in from them, and feeds the kernel.
 //
 //	lrngd -egd /run/lrngd/egd.sock -http /run/lrngd/http.sock
-//	curl --unix-socket /run/lrngd/http.sock http://localhost/bytes?n=32 | xxd
+//	curl --unix-socket /run/lrngd/http.sock 'http://localhost/bytes?n=32' | xxd
 //
 // "lrngd -help" lists the flags, README.md has the protocols and tells how to install it
 // under systemd. Messages go to standard error. The exit code is 0 after SIGTERM or
