@@ -617,9 +617,10 @@ func TestNoDescriptors(t *testing.T) {
 // TestShutdownUnderLoad: a reader who takes what it asked for gets all of it, and one who
 // does not is cut off.
 func TestShutdownUnderLoad(t *testing.T) {
+	t.Parallel()
 	dir := shortDir(t)
 	const size = 2 << 20
-	p := command(t, "-http", dir+"/h", "-rate", "100000000", "-drain", "2s").ready()
+	p := command(t, "-http", dir+"/h", "-rate", "100000000", "-drain", "3s").ready()
 	ask := func() net.Conn {
 		c, err := net.Dial("unix", dir+"/h")
 		if err != nil {

@@ -20,6 +20,7 @@ import (
 // TestLoad: of thousands of clients at a time half are slow, silent, or do not speak the
 // protocol. The others get what they ask for, and nothing is left of any.
 func TestLoad(t *testing.T) {
+	t.Parallel()
 	clients := 2000
 	if testing.Short() {
 		clients = 200

@@ -13,6 +13,7 @@ import (
 // TestUnits has systemd look at the units, alone and with each drop-in, and wants the
 // service to be as closed as it says.
 func TestUnits(t *testing.T) {
+	t.Parallel()
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
 		t.Skip(err)
