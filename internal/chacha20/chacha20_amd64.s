@@ -850,7 +850,7 @@ TEXT ·requestAVX2(SB), NOSPLIT, $0-65
 
 // func hardenedAVX2(out, in []byte, s *State, scratch *Scratch, update bool) (errno uintptr)
 TEXT ·hardenedAVX2(SB), NOSPLIT, $8-80
-	MOVL       $2, DI // SIG_SETMASK
+	XORL       DI, DI // SIG_BLOCK
 	LEAQ       signals<>(SB), SI
 	LEAQ       mask-8(SP), DX
 	MOVL       $8, R10
@@ -866,7 +866,7 @@ TEXT ·hardenedAVX2(SB), NOSPLIT, $8-80
 	MOVQ       scratch+56(FP), R8
 	MOVBLZX    update+64(FP), R12
 	CALL       requestAVX2<>(SB)
-	MOVL       $2, DI
+	MOVL       $2, DI // SIG_SETMASK
 	LEAQ       mask-8(SP), SI
 	XORL       DX, DX
 	MOVL       $8, R10
@@ -2610,7 +2610,7 @@ TEXT ·requestAVX512(SB), NOSPLIT, $0-65
 
 // func hardenedAVX512(out, in []byte, s *State, scratch *Scratch, update bool) (errno uintptr)
 TEXT ·hardenedAVX512(SB), NOSPLIT, $8-80
-	MOVL       $2, DI // SIG_SETMASK
+	XORL       DI, DI // SIG_BLOCK
 	LEAQ       signals<>(SB), SI
 	LEAQ       mask-8(SP), DX
 	MOVL       $8, R10
@@ -2626,7 +2626,7 @@ TEXT ·hardenedAVX512(SB), NOSPLIT, $8-80
 	MOVQ       scratch+56(FP), R8
 	MOVBLZX    update+64(FP), R12
 	CALL       requestAVX512<>(SB)
-	MOVL       $2, DI
+	MOVL       $2, DI // SIG_SETMASK
 	LEAQ       mask-8(SP), SI
 	XORL       DX, DX
 	MOVL       $8, R10

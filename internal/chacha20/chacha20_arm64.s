@@ -466,7 +466,7 @@ TEXT ·requestNEON(SB), NOSPLIT, $0-65
 
 // func hardenedNEON(out, in []byte, s *State, scratch *Scratch, update bool) (errno uintptr)
 TEXT ·hardenedNEON(SB), NOSPLIT, $16-80
-	MOVD       $2, R0 // SIG_SETMASK
+	MOVD       $0, R0 // SIG_BLOCK
 	MOVD       $signals<>(SB), R1
 	MOVD       $mask-8(SP), R2
 	MOVD       $8, R3

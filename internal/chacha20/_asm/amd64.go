@@ -708,7 +708,7 @@ func (i *isa) entries() {
 	i.op("RET")
 
 	i.text("·hardened"+i.name, "8-80", "func hardened"+i.name+"(out, in []byte, s *State, scratch *Scratch, update bool) (errno uintptr)")
-	i.op("MOVL", "$2", "DI // SIG_SETMASK")
+	i.op("XORL", "DI", "DI // SIG_BLOCK")
 	i.op("LEAQ", "signals<>(SB)", "SI")
 	i.op("LEAQ", "mask-8(SP)", "DX")
 	i.op("MOVL", "$8", "R10")
@@ -717,7 +717,7 @@ func (i *isa) entries() {
 	i.op("TESTQ", "AX", "AX")
 	i.op("JNZ", "refused")
 	load()
-	i.op("MOVL", "$2", "DI")
+	i.op("MOVL", "$2", "DI // SIG_SETMASK")
 	i.op("LEAQ", "mask-8(SP)", "SI")
 	i.op("XORL", "DX", "DX")
 	i.op("MOVL", "$8", "R10")

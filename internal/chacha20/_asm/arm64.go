@@ -350,8 +350,8 @@ func (f *file) entriesNEON() {
 	load()
 	f.op("RET")
 
-	mask := func(set, old string) {
-		f.op("MOVD", "$2", "R0 // SIG_SETMASK")
+	mask := func(how int, name, set, old string) {
+		f.op("MOVD", imm(how), "R0 // "+name)
 		f.op("MOVD", set, "R1")
 		f.op("MOVD", old, "R2")
 		f.op("MOVD", "$8", "R3")
@@ -359,10 +359,10 @@ func (f *file) entriesNEON() {
 		f.op("SVC")
 	}
 	f.text("·hardenedNEON", "16-80", "func hardenedNEON(out, in []byte, s *State, scratch *Scratch, update bool) (errno uintptr)")
-	mask("$signals<>(SB)", "$mask-8(SP)")
+	mask(0, "SIG_BLOCK", "$signals<>(SB)", "$mask-8(SP)")
 	f.op("CBNZ", "R0", "refused")
 	load()
-	mask("$mask-8(SP)", "$0")
+	mask(2, "SIG_SETMASK", "$mask-8(SP)", "$0")
 	f.label("refused")
 	f.op("NEG", "R0", "R0")
 	f.op("MOVD", "R0", "errno+72(FP)")
