@@ -213,7 +213,7 @@ func TestRestoresMask(t *testing.T) {
 		v.run(func() {
 			var before, none uint64
 			sigprocmask(t, 2, nil, &before)
-			for _, set := range []uint64{before, 1 << (syscall.SIGUSR1 - 1), 1<<31 - 1 &^ (1<<(syscall.SIGKILL-1) | 1<<(syscall.SIGSTOP-1)), none} {
+			for _, set := range []uint64{before, 1 << (syscall.SIGUSR1 - 1), (1<<31 - 1) &^ (1<<(syscall.SIGKILL-1) | 1<<(syscall.SIGSTOP-1)), none} {
 				var after uint64
 				sigprocmask(t, 2, &set, nil)
 				err := hardened(v.memory.out[:], nil, &v.memory.state, &v.memory.scratch, false)
