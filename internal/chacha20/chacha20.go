@@ -137,6 +137,15 @@ const (
 )
 
 // harden is request with signals blocked, piece by piece.
+//
+// The mask of signals belongs to the thread, and the Go runtime, which moves goroutines between
+// threads, does not know that it is changed. It does not have to: the system calls are made by the same function in
+// assembly that does the work between them. The runtime can take a goroutine from its thread only
+// where it may be preempted, which is nowhere in assembly, and a thread that is in the
+// midst of it creates no other, which would inherit the mask. The runtime reads the mask of
+// a thread only on that thread. What it sends meanwhile stays pending, as it does while any system
+// call runs, and is delivered when the second call puts the old mask back: the registers are cleared
+// by then. The function needs no stack to grow, and its frame holds the old mask alone.
 func harden(out, in []byte, s *State, scratch *Scratch, update bool) error {
 	if err := CanHarden(); err != nil {
 		return err

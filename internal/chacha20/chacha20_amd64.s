@@ -16,8 +16,7 @@ DATA rol8<>+16(SB)/8, $0x0605040702010003
 DATA rol8<>+24(SB)/8, $0x0e0d0c0f0a09080b
 GLOBL rol8<>(SB), NOPTR|RODATA, $32
 
-// What is added to the last row for each of eight blocks, and to the counters of
-// sixteen.
+// What is added to the last rows of four blocks, and to the counters of sixteen.
 DATA rows<>+0(SB)/8, $0x0000000000000000
 DATA rows<>+8(SB)/8, $0x0000000000000000
 DATA rows<>+16(SB)/8, $0x0000000000000001
@@ -26,15 +25,7 @@ DATA rows<>+32(SB)/8, $0x0000000000000002
 DATA rows<>+40(SB)/8, $0x0000000000000000
 DATA rows<>+48(SB)/8, $0x0000000000000003
 DATA rows<>+56(SB)/8, $0x0000000000000000
-DATA rows<>+64(SB)/8, $0x0000000000000004
-DATA rows<>+72(SB)/8, $0x0000000000000000
-DATA rows<>+80(SB)/8, $0x0000000000000005
-DATA rows<>+88(SB)/8, $0x0000000000000000
-DATA rows<>+96(SB)/8, $0x0000000000000006
-DATA rows<>+104(SB)/8, $0x0000000000000000
-DATA rows<>+112(SB)/8, $0x0000000000000007
-DATA rows<>+120(SB)/8, $0x0000000000000000
-GLOBL rows<>(SB), NOPTR|RODATA, $128
+GLOBL rows<>(SB), NOPTR|RODATA, $64
 DATA words<>+0(SB)/8, $0x0000000100000000
 DATA words<>+8(SB)/8, $0x0000000300000002
 DATA words<>+16(SB)/8, $0x0000000500000004
@@ -49,9 +40,9 @@ GLOBL words<>(SB), NOPTR|RODATA, $64
 DATA signals<>+0(SB)/8, $0xffffffffffffffff
 GLOBL signals<>(SB), NOPTR|RODATA, $8
 
-// blocksAVX2 makes DX blocks, at least one. The first CX of them go to DI and on,
-// the others to scratch, R8, and on; if CX is 0, then DI is R8. In BX is what the counter
-// is then. The registers that it leaves dirty are those for vectors, CX, DX and DI.
+// blocksAVX2 makes DX blocks, at least one. The first CX of them go to DI and on, the
+// others, at most two, to scratch, R8, and on; if CX is 0, then DI is R8. BX is what the counter
+// will be. The registers that it leaves dirty are those for vectors, AX, CX, DX and DI.
 TEXT blocksAVX2<>(SB), NOSPLIT, $0-0
 next:
 	CMPQ       DX, $2
@@ -61,7 +52,7 @@ next:
 	JBE        rows4
 	JMP        words8
 
-	// 1 at a time, by rows.
+	// One, by rows.
 rows1:
 	VMOVDQU    0(SI), X0
 	VMOVDQU    16(SI), X1
@@ -125,7 +116,7 @@ rows1round:
 	JZ         done
 	JMP        next
 
-	// 2 at a time, by rows.
+	// Two, by rows.
 rows2:
 	VBROADCASTI128 0(SI), Y0
 	VBROADCASTI128 16(SI), Y1
@@ -203,7 +194,7 @@ rows2round:
 	JZ         done
 	JMP        next
 
-	// 4 at a time, by rows.
+	// Up to four, by rows.
 rows4:
 	VBROADCASTI128 0(SI), Y0
 	VMOVDQA    Y0, Y4
@@ -877,9 +868,9 @@ refused:
 	MOVQ       AX, errno+72(FP)
 	RET
 
-// blocksAVX512 makes DX blocks, at least one. The first CX of them go to DI and on,
-// the others to scratch, R8, and on; if CX is 0, then DI is R8. In BX is what the counter
-// is then. The registers that it leaves dirty are those for vectors, CX, DX and DI.
+// blocksAVX512 makes DX blocks, at least one. The first CX of them go to DI and on, the
+// others, at most two, to scratch, R8, and on; if CX is 0, then DI is R8. BX is what the counter
+// will be. The registers that it leaves dirty are those for vectors, AX, CX, DX and DI.
 TEXT blocksAVX512<>(SB), NOSPLIT, $0-0
 next:
 	CMPQ       DX, $2
@@ -897,7 +888,7 @@ next:
 	JBE        words18
 	JMP        words16
 
-	// 1 at a time, by rows.
+	// One, by rows.
 rows1:
 	VMOVDQU    0(SI), X0
 	VMOVDQU    16(SI), X1
@@ -953,7 +944,7 @@ rows1round:
 	JZ         done
 	JMP        next
 
-	// 2 at a time, by rows.
+	// Two, by rows.
 rows2:
 	VBROADCASTI128 0(SI), Y0
 	VBROADCASTI128 16(SI), Y1
@@ -1023,7 +1014,7 @@ rows2round:
 	JZ         done
 	JMP        next
 
-	// 4 at a time, by rows.
+	// Up to four, by rows.
 rows4:
 	VBROADCASTI32X4 0(SI), Z0
 	VBROADCASTI32X4 16(SI), Z1

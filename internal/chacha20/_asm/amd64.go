@@ -36,7 +36,7 @@ const (
 	spillAt   = 96 // the end of the second block, which nobody needs
 )
 
-// Offsets of tables.
+// Tables.
 const (
 	rol16 = "rol16<>(SB)"
 	rol8  = "rol8<>(SB)"
@@ -51,10 +51,9 @@ func amd64(f *file) {
 	f.table("rol16", [][4]uint32{{0x01000302, 0x05040706, 0x09080b0a, 0x0d0c0f0e}, {0x01000302, 0x05040706, 0x09080b0a, 0x0d0c0f0e}})
 	f.table("rol8", [][4]uint32{{0x02010003, 0x06050407, 0x0a09080b, 0x0e0d0c0f}, {0x02010003, 0x06050407, 0x0a09080b, 0x0e0d0c0f}})
 	f.raw("")
-	f.raw("// What is added to the last row for each of eight blocks, and to the counters of")
-	f.raw("// sixteen.")
+	f.raw("// What is added to the last rows of four blocks, and to the counters of sixteen.")
 	var rows, words [][4]uint32
-	for i := range uint32(8) {
+	for i := range uint32(4) {
 		rows = append(rows, [4]uint32{i})
 	}
 	for i := uint32(0); i < 16; i += 4 {
@@ -73,6 +72,7 @@ func amd64(f *file) {
 	}
 }
 
+// table writes data, in lines of four words.
 func (f *file) table(name string, lines [][4]uint32) {
 	for i, l := range lines {
 		f.raw("DATA %s<>+%d(SB)/8, $%#016x", name, 16*i, uint64(l[1])<<32|uint64(l[0]))
@@ -87,9 +87,9 @@ func (f *file) table(name string, lines [][4]uint32) {
 // blocks writes the routine that makes blocks.
 func (i *isa) blocks() {
 	i.text("blocks"+i.name+"<>", "0-0",
-		"blocks"+i.name+" makes DX blocks, at least one. The first CX of them go to DI and on,",
-		"the others to scratch, R8, and on; if CX is 0, then DI is R8. In BX is what the counter",
-		"is then. The registers that it leaves dirty are those for vectors, CX, DX and DI.")
+		"blocks"+i.name+" makes DX blocks, at least one. The first CX of them go to DI and on, the",
+		"others, at most two, to scratch, R8, and on; if CX is 0, then DI is R8. BX is what the counter",
+		"will be. The registers that it leaves dirty are those for vectors, AX, CX, DX and DI.")
 	i.label("next")
 	if i.avx512 {
 		i.choose("rows1", "rows2", "rows4", 4, "words8", 8, "words10", 10, "words16", 16, "words18", 18, "words16")
@@ -143,7 +143,7 @@ func (i *isa) rotate(n int, free string, registers ...string) {
 	}
 }
 
-// xor is the name of an instruction.
+// xor is the name of an instruction: for 512 bits, and for registers from 16 on, there is only one.
 func (i *isa) xor(width byte) string {
 	if width == 'Z' {
 		return "VPXORD"
@@ -151,28 +151,32 @@ func (i *isa) xor(width byte) string {
 	return "VPXOR"
 }
 
-// A row is where code by rows has a row, in each of the chains.
+// A row is where code has a row of the state: by rows in a register for each of some chains of
+// instructions side by side, by words in four registers.
 type row []string
 
-// each writes an instruction of three operands for each chain: y = y op x.
+// each writes an instruction for each register: y = y op x.
 func (i *isa) each(op string, x, y row) {
 	for c := range y {
 		i.op(op, x[c], y[c], y[c])
 	}
 }
 
+// shuffle writes the rotation of a row by one to three words to the left.
 func (i *isa) shuffle(by int, r row) {
 	for _, r := range r {
-		i.op("VPSHUFD", fmt.Sprintf("$%#02x", []int{0xe4, 0x39, 0x4e, 0x93}[by]), r, r)
+		i.op("VPSHUFD", []string{1: "$0x39", 2: "$0x4e", 3: "$0x93"}[by], r, r)
 	}
 }
 
-// rows writes a kernel by rows, with chains side by side that are as wide as a register.
+// rows writes a kernel by rows, with one or two chains side by side. From columns to diagonals the
+// first, third and fourth row are rotated, relative to the second, which is complete last: so
+// no rotation is waited for.
 func (i *isa) rows(name string, width byte, chains int) {
 	lanes := map[byte]int{'X': 1, 'Y': 2, 'Z': 4}[width]
 	n := lanes * chains
 	i.raw("")
-	i.comment(fmt.Sprintf("%d at a time, by rows.", n))
+	i.comment([]string{1: "One, by rows.", 2: "Two, by rows.", 4: "Up to four, by rows."}[n])
 	i.label(name)
 	reg := func(n int) string { return fmt.Sprintf("%c%d", width, n) }
 	var a, b, c, d, first row // first is the last row as it was
@@ -272,7 +276,7 @@ func (i *isa) rows(name string, width byte, chains int) {
 	i.store(name, width, out)
 }
 
-// lanes writes the transposition of four registers of four lanes, by way of t, to out.
+// lanes writes the transposition of four registers of four lanes to out, by way of t.
 func (i *isa) lanes(x, t, out []string) []string {
 	i.op("VSHUFI32X4", "$0x44", x[1], x[0], t[0])
 	i.op("VSHUFI32X4", "$0xee", x[1], x[0], t[1])
@@ -285,7 +289,8 @@ func (i *isa) lanes(x, t, out []string) []string {
 	return out
 }
 
-// store writes the end of a kernel, which stores the blocks that are wanted.
+// store writes the end of a kernel, which stores the blocks that are wanted. Each is in one
+// register or more.
 func (i *isa) store(name string, width byte, out [][]string) {
 	move := map[byte]string{'X': "VMOVDQU", 'Y': "VMOVDQU", 'Z': "VMOVDQU32"}[width]
 	put := func(offset int, block []string) {

@@ -56,9 +56,9 @@ func arm64(f *file) {
 	f.raw("GLOBL signals<>(SB), NOPTR|RODATA, $8")
 
 	f.text("blocksNEON<>", "0-0",
-		"blocksNEON makes R3 blocks, at least one. The first R2 of them go to R1 and on,",
-		"the others to scratch, R5, and on; if R2 is 0, then R1 is R5. In R4 is what the counter",
-		"is then. The registers that it leaves dirty are those for vectors, R1 to R3, and R12.")
+		"blocksNEON makes R3 blocks, at least one. The first R2 of them go to R1 and on, the",
+		"others, at most two, to scratch, R5, and on; if R2 is 0, then R1 is R5. R4 is what the counter",
+		"will be. The registers that it leaves dirty are those for vectors, R1 to R3, and R12.")
 	f.op("MOVD", "$tables<>(SB)", rTemp)
 	f.op("VLD1", "("+rTemp+")", list(vRol8, 2, "B16"))
 	f.label("next")

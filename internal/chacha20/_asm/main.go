@@ -58,7 +58,7 @@ func (f *file) op(name string, operands ...any) {
 	f.raw("\t%-10s %s", name, strings.Join(s, ", "))
 }
 
-// comment writes a comment, in lines that are as long as given.
+// comment writes a comment.
 func (f *file) comment(lines ...string) {
 	for _, l := range lines {
 		f.raw("\t// %s", l)
@@ -68,7 +68,7 @@ func (f *file) comment(lines ...string) {
 // label writes a label.
 func (f *file) label(name string) { f.raw("%s:", name) }
 
-// text begins a function: what is in the table of contents of the file, and its head.
+// text begins a function, with a comment before it.
 func (f *file) text(name, frame string, lines ...string) {
 	f.raw("")
 	for _, l := range lines {
