@@ -178,8 +178,11 @@ func TestSignals(t *testing.T) {
 					t.Fatalf("%d on the signal stack after a signal that saw nothing", n)
 				}
 
-				stacks := make(map[string]bool)
-				for range 40 {
+				stacks, repeats := make(map[string]bool), 40
+				if testing.Short() {
+					repeats = 10
+				}
+				for range repeats {
 					v.interrupt(t, n*BlockSize, 8, true)
 					stack := v.stackCopy(t)
 					if n := v.left(t, stack); n > 0 {
