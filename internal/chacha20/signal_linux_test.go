@@ -36,7 +36,7 @@ type victim struct {
 type victimMemory struct {
 	state   State
 	scratch Scratch
-	out     [4096]byte
+	out     [maxHardenedOut + 100]byte
 }
 
 func newVictim(t *testing.T) *victim {
@@ -74,19 +74,16 @@ func (v *victim) run(f func()) {
 	<-v.done
 }
 
-// interrupt has the thread serve requests for n bytes until so many signals have been sent. The last of them
-// arrives in their midst.
-func (v *victim) interrupt(t *testing.T, n, signals int, hard bool) {
+// interrupt has the thread call f until so many signals have been sent. The last of them
+// arrives in the midst of it.
+func (v *victim) interrupt(t *testing.T, signals int, f func() error) {
 	t.Helper()
-	m := v.memory
 	v.stop.Store(false)
 	started := make(chan bool)
 	v.work <- func() {
 		close(started)
 		for !v.stop.Load() {
-			if !hard {
-				request(m.out[:n], nil, &m.state, &m.scratch, false)
-			} else if err := hardened(m.out[:n], nil, &m.state, &m.scratch, false); err != nil {
+			if err := f(); err != nil {
 				t.Error(err)
 				return
 			}
@@ -113,7 +110,7 @@ func (v *victim) signal(t *testing.T, sig syscall.Signal) {
 	}
 }
 
-// left returns how often the key can be had from a copy of the signal stack.
+// left returns how many blocks half done there are in a copy of the signal stack, and how often the key is.
 func (v *victim) left(t *testing.T, stack []byte) int {
 	t.Helper()
 	key := unsafe.Slice((*byte)(unsafe.Pointer(&v.memory.state[KeyIndex])), KeySize)
@@ -121,12 +118,7 @@ func (v *victim) left(t *testing.T, stack []byte) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := 0
-	for _, b := range blocks {
-		if bytes.Equal(b.Key[:], key) {
-			n++
-		}
-	}
+	n := len(blocks)
 	for i := 0; i+8 <= KeySize; i += 4 {
 		n += bytes.Count(stack, key[i:i+8]) // by rows
 		for _, twice := range [][]byte{key[i : i+4], key[i+4 : i+8]} {
@@ -159,13 +151,34 @@ func TestSignals(t *testing.T) {
 		if CanHarden() != nil {
 			return
 		}
-		for _, n := range []int{1, 2, 4, 8, 16, 18} {
-			t.Run(fmt.Sprintf("blocks=%d", n), func(t *testing.T) {
+		type task struct {
+			name string
+			f    func(hard bool) error
+		}
+		m := v.memory
+		var tasks []task
+		for _, n := range []int{1, 2, 4, 8, 10, 16, 18} {
+			tasks = append(tasks, task{fmt.Sprintf("blocks=%d", n), func(hard bool) error {
+				if hard {
+					return hardened(m.out[:n*BlockSize], nil, &m.state, &m.scratch, false)
+				}
+				request(m.out[:n*BlockSize], nil, &m.state, &m.scratch, false)
+				return nil
+			}})
+		}
+		tasks = append(tasks,
+			task{"Generate", func(hard bool) error { return Generate(m.out[:100], m.out[:70], &m.state, &m.scratch, hard) }},
+			task{"Generate more", func(hard bool) error {
+				return Generate(m.out[:maxHardenedOut+100], m.out[:], &m.state, &m.scratch, hard)
+			}},
+			task{"Absorb", func(hard bool) error { return Absorb(m.out[:70], &m.state, &m.scratch, hard) }})
+		for _, task := range tasks {
+			t.Run(task.name, func(t *testing.T) {
 				// By the hardest of them, by words with AVX2, one in eight is found.
 				const tries = 300
 				found := 0
 				for range tries {
-					v.interrupt(t, n*BlockSize, 8, false)
+					v.interrupt(t, 8, func() error { return task.f(false) })
 					if found = v.left(t, v.stackCopy(t)); found > 0 {
 						break
 					}
@@ -183,10 +196,10 @@ func TestSignals(t *testing.T) {
 					repeats = 10
 				}
 				for range repeats {
-					v.interrupt(t, n*BlockSize, 8, true)
+					v.interrupt(t, 8, func() error { return task.f(true) })
 					stack := v.stackCopy(t)
 					if n := v.left(t, stack); n > 0 {
-						t.Errorf("the key is on the signal stack %d times", n)
+						t.Errorf("%d blocks half done or keys on the signal stack", n)
 					}
 					stacks[string(stack)] = true
 				}
