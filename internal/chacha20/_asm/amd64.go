@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // An isa is a set of instructions of amd64.
@@ -324,12 +325,12 @@ func (i *isa) store(name string, width byte, out [][]string) {
 	i.op("JMP", "next")
 }
 
-// words512 writes the kernel by words for AVX-512, of 16 blocks or of 8. With more set it makes one
+// words512 writes the kernel by words for AVX-512, of 16 blocks or of 8. With two set it makes one
 // or two blocks more, by rows, in the time that is left between the others.
-func (i *isa) words512(name string, width byte, more bool) {
+func (i *isa) words512(name string, width byte, two bool) {
 	lanes := map[byte]int{'Y': 8, 'Z': 16}[width]
 	i.raw("")
-	if more {
+	if two {
 		i.comment(fmt.Sprintf("%d or %d, of which %d by words.", lanes+1, lanes+2, lanes))
 	} else {
 		i.comment(fmt.Sprintf("Up to %d, by words.", lanes))
@@ -349,50 +350,21 @@ func (i *isa) words512(name string, width byte, more bool) {
 	i.op("VPADDD", "words<>(SB)", w[12], w[12])
 	i.op("VMOVDQA32", w[12], first)
 	i.op("ADDL", imm(lanes), at(counterAt, state))
-	ra, rb, rc, rd, rfirst, rfree := row{"Y20"}, row{"Y21"}, row{"Y22"}, row{"Y23"}, "Y24", "Y25"
-	if more {
-		for k, r := range []row{ra, rb, rc, rd} {
-			i.op("VBROADCASTI32X4", at(16*k, state), r[0])
+	ra, rb, rc, rd, rfirst, rfree := "Y20", "Y21", "Y22", "Y23", "Y24", "Y25"
+	if two {
+		for k, r := range []string{ra, rb, rc, rd} {
+			i.op("VBROADCASTI32X4", at(16*k, state), r)
 		}
-		i.op("VPADDD", "rows<>(SB)", rd[0], rd[0])
-		i.op("VMOVDQA32", rd[0], rfirst)
-	} else {
-		ra, rb, rc, rd = nil, nil, nil, nil
+		i.op("VPADDD", "rows<>(SB)", rd, rd)
+		i.op("VMOVDQA32", rd, rfirst)
 	}
 	i.op("MOVL", imm(10), temp)
 	i.label(name + "round")
-	for n, q := range quarters {
-		var a, b, c, d row
-		for _, q := range q {
-			a = append(a, w[q[0]])
-			b = append(b, w[q[1]])
-			c = append(c, w[q[2]])
-			d = append(d, w[q[3]])
-		}
-		// The quarter rounds by words, and then the one by rows if there is one.
-		a, b, c, d = append(a, ra...), append(b, rb...), append(c, rc...), append(d, rd...)
-		shuffle := func(by int, r row) {
-			if n == 1 {
-				by = 4 - by
-			}
-			i.shuffle(by, r)
-		}
-		i.each("VPADDD", b, a)
-		i.each("VPXORD", a, d)
-		i.rotate(16, "", d...)
-		i.each("VPADDD", d, c)
-		i.each("VPXORD", c, b)
-		i.rotate(12, "", b...)
-		i.each("VPADDD", b, a)
-		i.each("VPXORD", a, d)
-		shuffle(3, ra)
-		i.rotate(8, "", d...)
-		i.each("VPADDD", d, c)
-		shuffle(2, rd)
-		i.each("VPXORD", c, b)
-		shuffle(1, rc)
-		i.rotate(7, "", b...)
+	var more []quarter
+	if two {
+		more = []quarter{{ra, rb, rc, rd}}
 	}
+	i.doubleRound(w, more)
 	i.op("DECL", temp)
 	i.op("JNZ", name+"round")
 	for k := range 16 {
@@ -403,17 +375,17 @@ func (i *isa) words512(name string, width byte, more bool) {
 		}
 	}
 	var extra [][]string
-	if more {
-		for k, r := range []row{ra, rb, rc} {
+	if two {
+		for k, r := range []string{ra, rb, rc} {
 			i.op("VBROADCASTI32X4", at(16*k, state), rfree)
-			i.op("VPADDD", rfree, r[0], r[0])
+			i.op("VPADDD", rfree, r, r)
 		}
-		i.op("VPADDD", rfirst, rd[0], rd[0])
-		i.op("VSHUFI32X4", "$0", rb[0], ra[0], rfirst)
-		i.op("VSHUFI32X4", "$3", rb[0], ra[0], ra[0])
-		i.op("VSHUFI32X4", "$0", rd[0], rc[0], rfree)
-		i.op("VSHUFI32X4", "$3", rd[0], rc[0], rc[0])
-		extra = [][]string{{rfirst, rfree}, {ra[0], rc[0]}}
+		i.op("VPADDD", rfirst, rd, rd)
+		i.op("VSHUFI32X4", "$0", rb, ra, rfirst)
+		i.op("VSHUFI32X4", "$3", rb, ra, ra)
+		i.op("VSHUFI32X4", "$0", rd, rc, rfree)
+		i.op("VSHUFI32X4", "$3", rd, rc, rc)
+		extra = [][]string{{rfirst, rfree}, {ra, rc}}
 	}
 
 	if width == 'Y' {
@@ -447,6 +419,64 @@ func (i *isa) words512(name string, width byte, more bool) {
 		}
 	}
 	i.store(name, 'Z', append(out, extra...))
+}
+
+// A quarter is where the four words of a quarter round are.
+type quarter struct{ a, b, c, d string }
+
+// doubleRound writes a column round and a diagonal round on words, and on rows if there are some.
+//
+// Of the quarter rounds two are a step behind the two others, so that there is always something else to
+// do than rotations, which only half of the execution units can: that is 4 % on Zen 4. In
+// a diagonal round those come first that begin with what was complete first.
+func (i *isa) doubleRound(w []string, rows []quarter) {
+	var early, late [24][]string // instructions at each step
+	for n, round := range quarters {
+		for k, q := range round {
+			x := &early
+			if second := [2][4]bool{{2: true, 3: true}, {1: true, 2: true}}[n]; second[k] {
+				x = &late
+			}
+			for step, line := range i.steps(quarter{w[q[0]], w[q[1]], w[q[2]], w[q[3]]}) {
+				x[12*n+step] = append(x[12*n+step], line)
+			}
+		}
+		for _, q := range rows {
+			for step, line := range i.steps(q) {
+				x := &early[12*n+step]
+				*x = append(*x, line)
+				if r, ok := map[int]string{7: q.a, 9: q.d, 10: q.c}[step]; ok {
+					to := map[int]string{7: "$0x93", 9: "$0x4e", 10: "$0x39"}[step]
+					if n == 1 {
+						to = map[int]string{7: "$0x39", 9: "$0x4e", 10: "$0x93"}[step]
+					}
+					*x = append(*x, instruction("VPSHUFD", to, r, r))
+				}
+			}
+		}
+	}
+	for step := range 25 {
+		if step < 24 {
+			i.raw("%s", strings.Join(early[step], "\n"))
+		}
+		if step > 0 {
+			i.raw("%s", strings.Join(late[step-1], "\n"))
+		}
+	}
+}
+
+// steps returns the instructions of a quarter round.
+func (i *isa) steps(q quarter) (lines []string) {
+	for _, by := range [2][2]int{{16, 12}, {8, 7}} {
+		lines = append(lines,
+			instruction("VPADDD", q.b, q.a, q.a),
+			instruction("VPXORD", q.a, q.d, q.d),
+			instruction("VPROLD", imm(by[0]), q.d, q.d),
+			instruction("VPADDD", q.d, q.c, q.c),
+			instruction("VPXORD", q.c, q.b, q.b),
+			instruction("VPROLD", imm(by[1]), q.b, q.b))
+	}
+	return lines
 }
 
 // words8 writes the kernel by words for AVX2. There are as many registers as words, and one is

@@ -45,18 +45,20 @@ type file struct {
 // raw writes a line as it is.
 func (f *file) raw(format string, args ...any) { fmt.Fprintf(f, format+"\n", args...) }
 
-// op writes an instruction.
-func (f *file) op(name string, operands ...any) {
+// instruction returns the line of an instruction.
+func instruction(name string, operands ...any) string {
 	var s []string
 	for _, o := range operands {
 		s = append(s, fmt.Sprint(o))
 	}
 	if len(s) == 0 {
-		f.raw("\t%s", name)
-		return
+		return "\t" + name
 	}
-	f.raw("\t%-10s %s", name, strings.Join(s, ", "))
+	return fmt.Sprintf("\t%-10s %s", name, strings.Join(s, ", "))
 }
+
+// op writes an instruction.
+func (f *file) op(name string, operands ...any) { f.WriteString(instruction(name, operands...) + "\n") }
 
 // comment writes a comment.
 func (f *file) comment(lines ...string) {
