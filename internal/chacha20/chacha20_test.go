@@ -336,7 +336,7 @@ func TestPieces(t *testing.T) {
 	lengths := func(m int) []int { return []int{m - 1, m, m + 1, 2 * m, 2*m + 65} }
 	everywhere(t, func(t *testing.T) {
 		for _, hard := range hardenings() {
-			in, out := maxRun, maxRun
+			in, out := maxIn, maxOut
 			if hard {
 				in, out = maxHardenedIn, maxHardenedOut
 			}
@@ -367,7 +367,7 @@ func TestPieces(t *testing.T) {
 			}
 			one, two := *newState(make([]byte, KeySize), make([]byte, 12), 0), *newState(make([]byte, KeySize), make([]byte, 12), 0)
 			var scratch Scratch
-			want, got := make([]byte, maxRun+65), make([]byte, maxRun+65)
+			want, got := make([]byte, maxOut+65), make([]byte, maxOut+65)
 			requestGeneric(want, nil, &one, &scratch, false)
 			Blocks(got, &two, &scratch)
 			if one != two || !bytes.Equal(got, want) {

@@ -41,11 +41,16 @@ type victimMemory struct {
 
 func newVictim(t *testing.T) *victim {
 	t.Helper()
-	m, err := syscall.Mmap(-1, 0, int(unsafe.Sizeof(victimMemory{})), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
+	m, err := syscall.Mmap(-1, 0, int(unsafe.Sizeof(victimMemory{})),
+		syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &victim{memory: (*victimMemory)(unsafe.Pointer(unsafe.SliceData(m))), work: make(chan func()), done: make(chan bool)}
+	v := &victim{
+		memory: (*victimMemory)(unsafe.Pointer(unsafe.SliceData(m))),
+		work:   make(chan func()),
+		done:   make(chan bool),
+	}
 	rand.NewChaCha8([32]byte{1}).Read(unsafe.Slice((*byte)(unsafe.Pointer(&v.memory.state[KeyIndex])), KeySize))
 	copy(v.memory.state[:], []uint32{0x61707865, 0x3320646e, 0x79622d32, 0x6b206574})
 	go func() {
@@ -214,7 +219,9 @@ func TestSignals(t *testing.T) {
 // sigprocmask is the system call.
 func sigprocmask(t *testing.T, how uintptr, set, old *uint64) {
 	t.Helper()
-	if _, _, errno := syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, how, uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(old)), 8, 0, 0); errno != 0 {
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_RT_SIGPROCMASK, how,
+		uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(old)), 8, 0, 0)
+	if errno != 0 {
 		t.Error(errno)
 	}
 }
@@ -229,7 +236,8 @@ func TestRestoresMask(t *testing.T) {
 		v.run(func() {
 			var before, none uint64
 			sigprocmask(t, 2, nil, &before)
-			for _, set := range []uint64{before, 1 << (syscall.SIGUSR1 - 1), (1<<31 - 1) &^ (1<<(syscall.SIGKILL-1) | 1<<(syscall.SIGSTOP-1)), none} {
+			const most = (1<<31 - 1) &^ (1<<(syscall.SIGKILL-1) | 1<<(syscall.SIGSTOP-1))
+			for _, set := range []uint64{before, 1 << (syscall.SIGUSR1 - 1), most, none} {
 				var after uint64
 				sigprocmask(t, 2, &set, nil)
 				err := hardened(v.memory.out[:], nil, &v.memory.state, &v.memory.scratch, false)

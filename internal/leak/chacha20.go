@@ -27,18 +27,19 @@ const frameSize = 4096
 // ScanChaCha20 looks in r for working states of the ChaCha20 block function, as an
 // interrupt leaves them where registers are saved, and runs each backwards to the key.
 //
-// It takes every 64 bytes that begin at a multiple of 4 for 16 little-endian words, and knows two orders of words: that of RFC 8439,
-// and the one in which most code for vectors has them during the diagonal rounds, with the
-// second, third and fourth row rotated. At multiples of 16, where registers for vectors are
-// saved, it knows every point between two steps of a quarter round, provided that all four
-// quarter rounds of a round go in step; elsewhere the points between two rounds.
+// It takes every 64 bytes that begin at a multiple of 4 for 16 little-endian words, and knows
+// two orders of words: that of RFC 8439, and the one in which most code for vectors has them
+// during the diagonal rounds, with the second, third and fourth row rotated. At multiples of
+// 16, where registers for vectors are saved, it knows every point between two steps of a
+// quarter round, provided that all four quarter rounds of a round go in step; elsewhere the
+// points between two rounds.
 //
 // Where the kernel of Linux has saved the vector registers of amd64 or arm64 for a signal, it
-// also looks for what the assembly of package chacha20 has in them, and other code that
-// makes several blocks side by side: a row in each register, which is rotated in another way, and the blocks
-// in the parts of 16 bytes of it; or a word in each of the first 16 registers
-// and the blocks in the parts of 4 bytes, with the quarter rounds in step or in pairs, at every
-// point.
+// also looks for what the assembly of package chacha20 has in them, and other code that makes
+// several blocks side by side. Either there is a row in each register, rotated in another way,
+// and the blocks are in the parts of 16 bytes of it. Or there is a word in each of the first
+// 16 registers, and the blocks are in the parts of 4 bytes; then it knows every point, with the
+// quarter rounds in step or in pairs.
 //
 // What it does not find: a state whose words are not next to each other, as that of scalar
 // code, whose words are in general registers and, in no order, on the stack; one in
@@ -102,8 +103,7 @@ func ScanChaCha20(r io.Reader) ([]Block, error) {
 // scanFrames looks at what the kernel has saved of vector registers, if that begins before
 // the given place in p.
 func scanFrames(p []byte, before int, found func(s *[16]uint32, at int)) {
-	// A bank is a series of parts of 16 bytes of the registers from the first on, so many bytes
-	// apart.
+	// A bank has 16 bytes of each register, from the first register on, so many bytes apart.
 	type bank struct{ at, stride int }
 	for _, kind := range []struct {
 		magic uint32
@@ -111,8 +111,8 @@ func scanFrames(p []byte, before int, found func(s *[16]uint32, at int)) {
 		banks []bank
 	}{
 		// x86: struct _fpx_sw_bytes (arch/x86/include/uapi/asm/sigcontext.h) is at the end
-		// of FXSAVE. XMM are in that, the upper halves of YMM where XSAVE has them, and those of ZMM
-		// there on AMD and on Intel.
+		// of FXSAVE, which has XMM. Behind it are the upper halves of YMM, and of ZMM: one
+		// place is that of AMD, the other of Intel.
 		{0x46505853, 464, []bank{{160, 16}, {576, 16}, {896, 32}, {912, 32}, {1152, 32}, {1168, 32}}},
 		// arm64: struct fpsimd_context (arch/arm64/include/uapi/asm/sigcontext.h).
 		{0x46508001, 0, []bank{{16, 16}}},

@@ -49,8 +49,8 @@ func amd64(f *file) {
 	f.raw(`#include "textflag.h"`)
 	f.raw("")
 	f.raw("// How bytes are shuffled to rotate the words of 16 bytes, twice.")
-	f.table("rol16", [][4]uint32{{0x01000302, 0x05040706, 0x09080b0a, 0x0d0c0f0e}, {0x01000302, 0x05040706, 0x09080b0a, 0x0d0c0f0e}})
-	f.table("rol8", [][4]uint32{{0x02010003, 0x06050407, 0x0a09080b, 0x0e0d0c0f}, {0x02010003, 0x06050407, 0x0a09080b, 0x0e0d0c0f}})
+	f.table("rol16", slices.Repeat([][4]uint32{{0x01000302, 0x05040706, 0x09080b0a, 0x0d0c0f0e}}, 2))
+	f.table("rol8", slices.Repeat([][4]uint32{{0x02010003, 0x06050407, 0x0a09080b, 0x0e0d0c0f}}, 2))
 	f.raw("")
 	f.raw("// What is added to the last rows of four blocks, and to the counters of sixteen.")
 	var rows, words [][4]uint32
