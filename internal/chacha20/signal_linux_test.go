@@ -196,9 +196,9 @@ func TestSignals(t *testing.T) {
 					t.Fatalf("%d on the signal stack after a signal that saw nothing", n)
 				}
 
-				stacks, repeats := make(map[string]bool), 40
+				stacks, repeats := make(map[string]bool), 20
 				if testing.Short() {
-					repeats = 10
+					repeats = 5
 				}
 				for range repeats {
 					v.interrupt(t, 8, func() error { return task.f(true) })

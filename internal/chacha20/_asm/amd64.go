@@ -430,11 +430,12 @@ type quarter struct{ a, b, c, d string }
 // do than rotations, which only half of the execution units can: that is 4 % on Zen 4. In
 // a diagonal round those come first that begin with what was complete first.
 func (i *isa) doubleRound(w []string, rows []quarter) {
+	isLate := [2][4]bool{{2: true, 3: true}, {1: true, 2: true}}
 	var early, late [24][]string // instructions at each step
 	for n, round := range quarters {
 		for k, q := range round {
 			x := &early
-			if second := [2][4]bool{{2: true, 3: true}, {1: true, 2: true}}[n]; second[k] {
+			if isLate[n][k] {
 				x = &late
 			}
 			for step, line := range i.steps(quarter{w[q[0]], w[q[1]], w[q[2]], w[q[3]]}) {
@@ -442,21 +443,19 @@ func (i *isa) doubleRound(w []string, rows []quarter) {
 			}
 		}
 		for _, q := range rows {
-			for step, line := range i.steps(q) {
-				x := &early[12*n+step]
-				*x = append(*x, line)
-				if r, ok := map[int]string{7: q.a, 9: q.d, 10: q.c}[step]; ok {
-					to := map[int]string{7: "$0x93", 9: "$0x4e", 10: "$0x39"}[step]
-					if n == 1 {
-						to = map[int]string{7: "$0x39", 9: "$0x4e", 10: "$0x93"}[step]
-					}
-					*x = append(*x, instruction("VPSHUFD", to, r, r))
-				}
+			lines := i.steps(q)
+			// As in the kernels by rows: each is rotated when it is complete and not needed.
+			to := [2][3]string{{"$0x93", "$0x4e", "$0x39"}, {"$0x39", "$0x4e", "$0x93"}}[n]
+			lines[7] += "\n" + instruction("VPSHUFD", to[0], q.a, q.a)
+			lines[9] += "\n" + instruction("VPSHUFD", to[1], q.d, q.d)
+			lines[10] += "\n" + instruction("VPSHUFD", to[2], q.c, q.c)
+			for step, line := range lines {
+				early[12*n+step] = append(early[12*n+step], line)
 			}
 		}
 	}
-	for step := range 25 {
-		if step < 24 {
+	for step := range len(early) + 1 {
+		if step < len(early) {
 			i.raw("%s", strings.Join(early[step], "\n"))
 		}
 		if step > 0 {
