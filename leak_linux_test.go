@@ -1237,11 +1237,11 @@ func (p *leakProcess) judge(t *testing.T, how string, hits []leakHit) {
 	}
 }
 
-// judgeBlocks fails the test if a key of a generator follows from a block half done, and if the
-// one that is planted does not.
+// judgeBlocks fails the test if a key of a generator follows from a block half done, or too many
+// if there were interrupts, and if the one that is planted does not.
 func (p *leakProcess) judgeBlocks(t *testing.T, blocks []leak.Block) {
 	t.Helper()
-	seen := false
+	seen, interrupted := false, make(map[string]bool)
 	keys := make(map[string]string)
 	for _, r := range p.records.shards {
 		d, err := leakGenerators()[r.generator].instance()
@@ -1257,7 +1257,13 @@ func (p *leakProcess) judgeBlocks(t *testing.T, blocks []leak.Block) {
 	for _, b := range blocks {
 		if bytes.Equal(b.Key[:], p.records.block) {
 			seen = true
-		} else if name, ok := keys[string(b.Key[:])]; ok {
+		} else if name, ok := keys[string(b.Key[:])]; ok && p.c.Signals {
+			if interrupted[name] = true; len(interrupted) <= mostInterrupted {
+				t.Logf("a block half done leads to the key of %s", name)
+			} else {
+				t.Errorf("%d blocks half done lead to keys", len(interrupted))
+			}
+		} else if ok {
 			t.Errorf("a block half done leads to the key of %s", name)
 		} else {
 			t.Logf("a block half done, not of ours")

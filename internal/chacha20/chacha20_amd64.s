@@ -16,8 +16,7 @@ DATA rol8<>+16(SB)/8, $0x0605040702010003
 DATA rol8<>+24(SB)/8, $0x0e0d0c0f0a09080b
 GLOBL rol8<>(SB), NOPTR|RODATA, $32
 
-// What is added to the last row for each of eight blocks, and to the counters of
-// sixteen.
+// What is added to the last rows of four blocks, and to the counters of sixteen.
 DATA rows<>+0(SB)/8, $0x0000000000000000
 DATA rows<>+8(SB)/8, $0x0000000000000000
 DATA rows<>+16(SB)/8, $0x0000000000000001
@@ -26,15 +25,7 @@ DATA rows<>+32(SB)/8, $0x0000000000000002
 DATA rows<>+40(SB)/8, $0x0000000000000000
 DATA rows<>+48(SB)/8, $0x0000000000000003
 DATA rows<>+56(SB)/8, $0x0000000000000000
-DATA rows<>+64(SB)/8, $0x0000000000000004
-DATA rows<>+72(SB)/8, $0x0000000000000000
-DATA rows<>+80(SB)/8, $0x0000000000000005
-DATA rows<>+88(SB)/8, $0x0000000000000000
-DATA rows<>+96(SB)/8, $0x0000000000000006
-DATA rows<>+104(SB)/8, $0x0000000000000000
-DATA rows<>+112(SB)/8, $0x0000000000000007
-DATA rows<>+120(SB)/8, $0x0000000000000000
-GLOBL rows<>(SB), NOPTR|RODATA, $128
+GLOBL rows<>(SB), NOPTR|RODATA, $64
 DATA words<>+0(SB)/8, $0x0000000100000000
 DATA words<>+8(SB)/8, $0x0000000300000002
 DATA words<>+16(SB)/8, $0x0000000500000004
@@ -49,9 +40,9 @@ GLOBL words<>(SB), NOPTR|RODATA, $64
 DATA signals<>+0(SB)/8, $0xffffffffffffffff
 GLOBL signals<>(SB), NOPTR|RODATA, $8
 
-// blocksAVX2 makes DX blocks, at least one. The first CX of them go to DI and on,
-// the others to scratch, R8, and on; if CX is 0, then DI is R8. In BX is what the counter
-// is then. The registers that it leaves dirty are those for vectors, CX, DX and DI.
+// blocksAVX2 makes DX blocks, at least one. The first CX of them go to DI and on, the
+// others, at most two, to scratch, R8, and on; if CX is 0, then DI is R8. BX is what the counter
+// will be. The registers that it leaves dirty are those for vectors, AX, CX, DX and DI.
 TEXT blocksAVX2<>(SB), NOSPLIT, $0-0
 next:
 	CMPQ       DX, $2
@@ -61,7 +52,7 @@ next:
 	JBE        rows4
 	JMP        words8
 
-	// 1 at a time, by rows.
+	// One, by rows.
 rows1:
 	VMOVDQU    0(SI), X0
 	VMOVDQU    16(SI), X1
@@ -125,7 +116,7 @@ rows1round:
 	JZ         done
 	JMP        next
 
-	// 2 at a time, by rows.
+	// Two, by rows.
 rows2:
 	VBROADCASTI128 0(SI), Y0
 	VBROADCASTI128 16(SI), Y1
@@ -203,7 +194,7 @@ rows2round:
 	JZ         done
 	JMP        next
 
-	// 4 at a time, by rows.
+	// Up to four, by rows.
 rows4:
 	VBROADCASTI128 0(SI), Y0
 	VMOVDQA    Y0, Y4
@@ -850,7 +841,7 @@ TEXT ·requestAVX2(SB), NOSPLIT, $0-65
 
 // func hardenedAVX2(out, in []byte, s *State, scratch *Scratch, update bool) (errno uintptr)
 TEXT ·hardenedAVX2(SB), NOSPLIT, $8-80
-	MOVL       $2, DI // SIG_SETMASK
+	XORL       DI, DI // SIG_BLOCK
 	LEAQ       signals<>(SB), SI
 	LEAQ       mask-8(SP), DX
 	MOVL       $8, R10
@@ -866,7 +857,7 @@ TEXT ·hardenedAVX2(SB), NOSPLIT, $8-80
 	MOVQ       scratch+56(FP), R8
 	MOVBLZX    update+64(FP), R12
 	CALL       requestAVX2<>(SB)
-	MOVL       $2, DI
+	MOVL       $2, DI // SIG_SETMASK
 	LEAQ       mask-8(SP), SI
 	XORL       DX, DX
 	MOVL       $8, R10
@@ -877,9 +868,9 @@ refused:
 	MOVQ       AX, errno+72(FP)
 	RET
 
-// blocksAVX512 makes DX blocks, at least one. The first CX of them go to DI and on,
-// the others to scratch, R8, and on; if CX is 0, then DI is R8. In BX is what the counter
-// is then. The registers that it leaves dirty are those for vectors, CX, DX and DI.
+// blocksAVX512 makes DX blocks, at least one. The first CX of them go to DI and on, the
+// others, at most two, to scratch, R8, and on; if CX is 0, then DI is R8. BX is what the counter
+// will be. The registers that it leaves dirty are those for vectors, AX, CX, DX and DI.
 TEXT blocksAVX512<>(SB), NOSPLIT, $0-0
 next:
 	CMPQ       DX, $2
@@ -897,7 +888,7 @@ next:
 	JBE        words18
 	JMP        words16
 
-	// 1 at a time, by rows.
+	// One, by rows.
 rows1:
 	VMOVDQU    0(SI), X0
 	VMOVDQU    16(SI), X1
@@ -953,7 +944,7 @@ rows1round:
 	JZ         done
 	JMP        next
 
-	// 2 at a time, by rows.
+	// Two, by rows.
 rows2:
 	VBROADCASTI128 0(SI), Y0
 	VBROADCASTI128 16(SI), Y1
@@ -1023,7 +1014,7 @@ rows2round:
 	JZ         done
 	JMP        next
 
-	// 4 at a time, by rows.
+	// Up to four, by rows.
 rows4:
 	VBROADCASTI32X4 0(SI), Z0
 	VBROADCASTI32X4 16(SI), Z1
@@ -1145,100 +1136,100 @@ words8:
 words8round:
 	VPADDD     Y4, Y0, Y0
 	VPADDD     Y5, Y1, Y1
-	VPADDD     Y6, Y2, Y2
-	VPADDD     Y7, Y3, Y3
 	VPXORD     Y0, Y12, Y12
 	VPXORD     Y1, Y13, Y13
-	VPXORD     Y2, Y14, Y14
-	VPXORD     Y3, Y15, Y15
+	VPADDD     Y6, Y2, Y2
+	VPADDD     Y7, Y3, Y3
 	VPROLD     $16, Y12, Y12
 	VPROLD     $16, Y13, Y13
-	VPROLD     $16, Y14, Y14
-	VPROLD     $16, Y15, Y15
+	VPXORD     Y2, Y14, Y14
+	VPXORD     Y3, Y15, Y15
 	VPADDD     Y12, Y8, Y8
 	VPADDD     Y13, Y9, Y9
-	VPADDD     Y14, Y10, Y10
-	VPADDD     Y15, Y11, Y11
+	VPROLD     $16, Y14, Y14
+	VPROLD     $16, Y15, Y15
 	VPXORD     Y8, Y4, Y4
 	VPXORD     Y9, Y5, Y5
-	VPXORD     Y10, Y6, Y6
-	VPXORD     Y11, Y7, Y7
+	VPADDD     Y14, Y10, Y10
+	VPADDD     Y15, Y11, Y11
 	VPROLD     $12, Y4, Y4
 	VPROLD     $12, Y5, Y5
-	VPROLD     $12, Y6, Y6
-	VPROLD     $12, Y7, Y7
+	VPXORD     Y10, Y6, Y6
+	VPXORD     Y11, Y7, Y7
 	VPADDD     Y4, Y0, Y0
 	VPADDD     Y5, Y1, Y1
-	VPADDD     Y6, Y2, Y2
-	VPADDD     Y7, Y3, Y3
-	VPXORD     Y0, Y12, Y12
-	VPXORD     Y1, Y13, Y13
-	VPXORD     Y2, Y14, Y14
-	VPXORD     Y3, Y15, Y15
-	VPROLD     $8, Y12, Y12
-	VPROLD     $8, Y13, Y13
-	VPROLD     $8, Y14, Y14
-	VPROLD     $8, Y15, Y15
-	VPADDD     Y12, Y8, Y8
-	VPADDD     Y13, Y9, Y9
-	VPADDD     Y14, Y10, Y10
-	VPADDD     Y15, Y11, Y11
-	VPXORD     Y8, Y4, Y4
-	VPXORD     Y9, Y5, Y5
-	VPXORD     Y10, Y6, Y6
-	VPXORD     Y11, Y7, Y7
-	VPROLD     $7, Y4, Y4
-	VPROLD     $7, Y5, Y5
-	VPROLD     $7, Y6, Y6
-	VPROLD     $7, Y7, Y7
-	VPADDD     Y5, Y0, Y0
-	VPADDD     Y6, Y1, Y1
-	VPADDD     Y7, Y2, Y2
-	VPADDD     Y4, Y3, Y3
-	VPXORD     Y0, Y15, Y15
-	VPXORD     Y1, Y12, Y12
-	VPXORD     Y2, Y13, Y13
-	VPXORD     Y3, Y14, Y14
-	VPROLD     $16, Y15, Y15
-	VPROLD     $16, Y12, Y12
-	VPROLD     $16, Y13, Y13
-	VPROLD     $16, Y14, Y14
-	VPADDD     Y15, Y10, Y10
-	VPADDD     Y12, Y11, Y11
-	VPADDD     Y13, Y8, Y8
-	VPADDD     Y14, Y9, Y9
-	VPXORD     Y10, Y5, Y5
-	VPXORD     Y11, Y6, Y6
-	VPXORD     Y8, Y7, Y7
-	VPXORD     Y9, Y4, Y4
-	VPROLD     $12, Y5, Y5
 	VPROLD     $12, Y6, Y6
 	VPROLD     $12, Y7, Y7
-	VPROLD     $12, Y4, Y4
-	VPADDD     Y5, Y0, Y0
-	VPADDD     Y6, Y1, Y1
-	VPADDD     Y7, Y2, Y2
-	VPADDD     Y4, Y3, Y3
-	VPXORD     Y0, Y15, Y15
-	VPXORD     Y1, Y12, Y12
-	VPXORD     Y2, Y13, Y13
-	VPXORD     Y3, Y14, Y14
-	VPROLD     $8, Y15, Y15
+	VPXORD     Y0, Y12, Y12
+	VPXORD     Y1, Y13, Y13
+	VPADDD     Y6, Y2, Y2
+	VPADDD     Y7, Y3, Y3
 	VPROLD     $8, Y12, Y12
 	VPROLD     $8, Y13, Y13
+	VPXORD     Y2, Y14, Y14
+	VPXORD     Y3, Y15, Y15
+	VPADDD     Y12, Y8, Y8
+	VPADDD     Y13, Y9, Y9
 	VPROLD     $8, Y14, Y14
-	VPADDD     Y15, Y10, Y10
-	VPADDD     Y12, Y11, Y11
-	VPADDD     Y13, Y8, Y8
-	VPADDD     Y14, Y9, Y9
-	VPXORD     Y10, Y5, Y5
-	VPXORD     Y11, Y6, Y6
-	VPXORD     Y8, Y7, Y7
-	VPXORD     Y9, Y4, Y4
+	VPROLD     $8, Y15, Y15
+	VPXORD     Y8, Y4, Y4
+	VPXORD     Y9, Y5, Y5
+	VPADDD     Y14, Y10, Y10
+	VPADDD     Y15, Y11, Y11
+	VPROLD     $7, Y4, Y4
 	VPROLD     $7, Y5, Y5
+	VPXORD     Y10, Y6, Y6
+	VPXORD     Y11, Y7, Y7
+	VPADDD     Y5, Y0, Y0
+	VPADDD     Y4, Y3, Y3
 	VPROLD     $7, Y6, Y6
 	VPROLD     $7, Y7, Y7
+	VPXORD     Y0, Y15, Y15
+	VPXORD     Y3, Y14, Y14
+	VPADDD     Y6, Y1, Y1
+	VPADDD     Y7, Y2, Y2
+	VPROLD     $16, Y15, Y15
+	VPROLD     $16, Y14, Y14
+	VPXORD     Y1, Y12, Y12
+	VPXORD     Y2, Y13, Y13
+	VPADDD     Y15, Y10, Y10
+	VPADDD     Y14, Y9, Y9
+	VPROLD     $16, Y12, Y12
+	VPROLD     $16, Y13, Y13
+	VPXORD     Y10, Y5, Y5
+	VPXORD     Y9, Y4, Y4
+	VPADDD     Y12, Y11, Y11
+	VPADDD     Y13, Y8, Y8
+	VPROLD     $12, Y5, Y5
+	VPROLD     $12, Y4, Y4
+	VPXORD     Y11, Y6, Y6
+	VPXORD     Y8, Y7, Y7
+	VPADDD     Y5, Y0, Y0
+	VPADDD     Y4, Y3, Y3
+	VPROLD     $12, Y6, Y6
+	VPROLD     $12, Y7, Y7
+	VPXORD     Y0, Y15, Y15
+	VPXORD     Y3, Y14, Y14
+	VPADDD     Y6, Y1, Y1
+	VPADDD     Y7, Y2, Y2
+	VPROLD     $8, Y15, Y15
+	VPROLD     $8, Y14, Y14
+	VPXORD     Y1, Y12, Y12
+	VPXORD     Y2, Y13, Y13
+	VPADDD     Y15, Y10, Y10
+	VPADDD     Y14, Y9, Y9
+	VPROLD     $8, Y12, Y12
+	VPROLD     $8, Y13, Y13
+	VPXORD     Y10, Y5, Y5
+	VPXORD     Y9, Y4, Y4
+	VPADDD     Y12, Y11, Y11
+	VPADDD     Y13, Y8, Y8
+	VPROLD     $7, Y5, Y5
 	VPROLD     $7, Y4, Y4
+	VPXORD     Y11, Y6, Y6
+	VPXORD     Y8, Y7, Y7
+	VPROLD     $7, Y6, Y6
+	VPROLD     $7, Y7, Y7
 	DECL       AX
 	JNZ        words8round
 	VPADDD.BCST 0(SI), Y0, Y0
@@ -1420,130 +1411,130 @@ words10:
 words10round:
 	VPADDD     Y4, Y0, Y0
 	VPADDD     Y5, Y1, Y1
-	VPADDD     Y6, Y2, Y2
-	VPADDD     Y7, Y3, Y3
 	VPADDD     Y21, Y20, Y20
 	VPXORD     Y0, Y12, Y12
 	VPXORD     Y1, Y13, Y13
-	VPXORD     Y2, Y14, Y14
-	VPXORD     Y3, Y15, Y15
 	VPXORD     Y20, Y23, Y23
+	VPADDD     Y6, Y2, Y2
+	VPADDD     Y7, Y3, Y3
 	VPROLD     $16, Y12, Y12
 	VPROLD     $16, Y13, Y13
-	VPROLD     $16, Y14, Y14
-	VPROLD     $16, Y15, Y15
 	VPROLD     $16, Y23, Y23
+	VPXORD     Y2, Y14, Y14
+	VPXORD     Y3, Y15, Y15
 	VPADDD     Y12, Y8, Y8
 	VPADDD     Y13, Y9, Y9
-	VPADDD     Y14, Y10, Y10
-	VPADDD     Y15, Y11, Y11
 	VPADDD     Y23, Y22, Y22
+	VPROLD     $16, Y14, Y14
+	VPROLD     $16, Y15, Y15
 	VPXORD     Y8, Y4, Y4
 	VPXORD     Y9, Y5, Y5
-	VPXORD     Y10, Y6, Y6
-	VPXORD     Y11, Y7, Y7
 	VPXORD     Y22, Y21, Y21
+	VPADDD     Y14, Y10, Y10
+	VPADDD     Y15, Y11, Y11
 	VPROLD     $12, Y4, Y4
 	VPROLD     $12, Y5, Y5
-	VPROLD     $12, Y6, Y6
-	VPROLD     $12, Y7, Y7
 	VPROLD     $12, Y21, Y21
+	VPXORD     Y10, Y6, Y6
+	VPXORD     Y11, Y7, Y7
 	VPADDD     Y4, Y0, Y0
 	VPADDD     Y5, Y1, Y1
-	VPADDD     Y6, Y2, Y2
-	VPADDD     Y7, Y3, Y3
 	VPADDD     Y21, Y20, Y20
-	VPXORD     Y0, Y12, Y12
-	VPXORD     Y1, Y13, Y13
-	VPXORD     Y2, Y14, Y14
-	VPXORD     Y3, Y15, Y15
-	VPXORD     Y20, Y23, Y23
-	VPSHUFD    $0x93, Y20, Y20
-	VPROLD     $8, Y12, Y12
-	VPROLD     $8, Y13, Y13
-	VPROLD     $8, Y14, Y14
-	VPROLD     $8, Y15, Y15
-	VPROLD     $8, Y23, Y23
-	VPADDD     Y12, Y8, Y8
-	VPADDD     Y13, Y9, Y9
-	VPADDD     Y14, Y10, Y10
-	VPADDD     Y15, Y11, Y11
-	VPADDD     Y23, Y22, Y22
-	VPSHUFD    $0x4e, Y23, Y23
-	VPXORD     Y8, Y4, Y4
-	VPXORD     Y9, Y5, Y5
-	VPXORD     Y10, Y6, Y6
-	VPXORD     Y11, Y7, Y7
-	VPXORD     Y22, Y21, Y21
-	VPSHUFD    $0x39, Y22, Y22
-	VPROLD     $7, Y4, Y4
-	VPROLD     $7, Y5, Y5
-	VPROLD     $7, Y6, Y6
-	VPROLD     $7, Y7, Y7
-	VPROLD     $7, Y21, Y21
-	VPADDD     Y5, Y0, Y0
-	VPADDD     Y6, Y1, Y1
-	VPADDD     Y7, Y2, Y2
-	VPADDD     Y4, Y3, Y3
-	VPADDD     Y21, Y20, Y20
-	VPXORD     Y0, Y15, Y15
-	VPXORD     Y1, Y12, Y12
-	VPXORD     Y2, Y13, Y13
-	VPXORD     Y3, Y14, Y14
-	VPXORD     Y20, Y23, Y23
-	VPROLD     $16, Y15, Y15
-	VPROLD     $16, Y12, Y12
-	VPROLD     $16, Y13, Y13
-	VPROLD     $16, Y14, Y14
-	VPROLD     $16, Y23, Y23
-	VPADDD     Y15, Y10, Y10
-	VPADDD     Y12, Y11, Y11
-	VPADDD     Y13, Y8, Y8
-	VPADDD     Y14, Y9, Y9
-	VPADDD     Y23, Y22, Y22
-	VPXORD     Y10, Y5, Y5
-	VPXORD     Y11, Y6, Y6
-	VPXORD     Y8, Y7, Y7
-	VPXORD     Y9, Y4, Y4
-	VPXORD     Y22, Y21, Y21
-	VPROLD     $12, Y5, Y5
 	VPROLD     $12, Y6, Y6
 	VPROLD     $12, Y7, Y7
-	VPROLD     $12, Y4, Y4
-	VPROLD     $12, Y21, Y21
+	VPXORD     Y0, Y12, Y12
+	VPXORD     Y1, Y13, Y13
+	VPXORD     Y20, Y23, Y23
+	VPSHUFD    $0x93, Y20, Y20
+	VPADDD     Y6, Y2, Y2
+	VPADDD     Y7, Y3, Y3
+	VPROLD     $8, Y12, Y12
+	VPROLD     $8, Y13, Y13
+	VPROLD     $8, Y23, Y23
+	VPXORD     Y2, Y14, Y14
+	VPXORD     Y3, Y15, Y15
+	VPADDD     Y12, Y8, Y8
+	VPADDD     Y13, Y9, Y9
+	VPADDD     Y23, Y22, Y22
+	VPSHUFD    $0x4e, Y23, Y23
+	VPROLD     $8, Y14, Y14
+	VPROLD     $8, Y15, Y15
+	VPXORD     Y8, Y4, Y4
+	VPXORD     Y9, Y5, Y5
+	VPXORD     Y22, Y21, Y21
+	VPSHUFD    $0x39, Y22, Y22
+	VPADDD     Y14, Y10, Y10
+	VPADDD     Y15, Y11, Y11
+	VPROLD     $7, Y4, Y4
+	VPROLD     $7, Y5, Y5
+	VPROLD     $7, Y21, Y21
+	VPXORD     Y10, Y6, Y6
+	VPXORD     Y11, Y7, Y7
 	VPADDD     Y5, Y0, Y0
-	VPADDD     Y6, Y1, Y1
-	VPADDD     Y7, Y2, Y2
 	VPADDD     Y4, Y3, Y3
 	VPADDD     Y21, Y20, Y20
+	VPROLD     $7, Y6, Y6
+	VPROLD     $7, Y7, Y7
 	VPXORD     Y0, Y15, Y15
+	VPXORD     Y3, Y14, Y14
+	VPXORD     Y20, Y23, Y23
+	VPADDD     Y6, Y1, Y1
+	VPADDD     Y7, Y2, Y2
+	VPROLD     $16, Y15, Y15
+	VPROLD     $16, Y14, Y14
+	VPROLD     $16, Y23, Y23
 	VPXORD     Y1, Y12, Y12
 	VPXORD     Y2, Y13, Y13
+	VPADDD     Y15, Y10, Y10
+	VPADDD     Y14, Y9, Y9
+	VPADDD     Y23, Y22, Y22
+	VPROLD     $16, Y12, Y12
+	VPROLD     $16, Y13, Y13
+	VPXORD     Y10, Y5, Y5
+	VPXORD     Y9, Y4, Y4
+	VPXORD     Y22, Y21, Y21
+	VPADDD     Y12, Y11, Y11
+	VPADDD     Y13, Y8, Y8
+	VPROLD     $12, Y5, Y5
+	VPROLD     $12, Y4, Y4
+	VPROLD     $12, Y21, Y21
+	VPXORD     Y11, Y6, Y6
+	VPXORD     Y8, Y7, Y7
+	VPADDD     Y5, Y0, Y0
+	VPADDD     Y4, Y3, Y3
+	VPADDD     Y21, Y20, Y20
+	VPROLD     $12, Y6, Y6
+	VPROLD     $12, Y7, Y7
+	VPXORD     Y0, Y15, Y15
 	VPXORD     Y3, Y14, Y14
 	VPXORD     Y20, Y23, Y23
 	VPSHUFD    $0x39, Y20, Y20
+	VPADDD     Y6, Y1, Y1
+	VPADDD     Y7, Y2, Y2
 	VPROLD     $8, Y15, Y15
-	VPROLD     $8, Y12, Y12
-	VPROLD     $8, Y13, Y13
 	VPROLD     $8, Y14, Y14
 	VPROLD     $8, Y23, Y23
+	VPXORD     Y1, Y12, Y12
+	VPXORD     Y2, Y13, Y13
 	VPADDD     Y15, Y10, Y10
-	VPADDD     Y12, Y11, Y11
-	VPADDD     Y13, Y8, Y8
 	VPADDD     Y14, Y9, Y9
 	VPADDD     Y23, Y22, Y22
 	VPSHUFD    $0x4e, Y23, Y23
+	VPROLD     $8, Y12, Y12
+	VPROLD     $8, Y13, Y13
 	VPXORD     Y10, Y5, Y5
-	VPXORD     Y11, Y6, Y6
-	VPXORD     Y8, Y7, Y7
 	VPXORD     Y9, Y4, Y4
 	VPXORD     Y22, Y21, Y21
 	VPSHUFD    $0x93, Y22, Y22
+	VPADDD     Y12, Y11, Y11
+	VPADDD     Y13, Y8, Y8
 	VPROLD     $7, Y5, Y5
-	VPROLD     $7, Y6, Y6
-	VPROLD     $7, Y7, Y7
 	VPROLD     $7, Y4, Y4
 	VPROLD     $7, Y21, Y21
+	VPXORD     Y11, Y6, Y6
+	VPXORD     Y8, Y7, Y7
+	VPROLD     $7, Y6, Y6
+	VPROLD     $7, Y7, Y7
 	DECL       AX
 	JNZ        words10round
 	VPADDD.BCST 0(SI), Y0, Y0
@@ -1748,100 +1739,100 @@ words16:
 words16round:
 	VPADDD     Z4, Z0, Z0
 	VPADDD     Z5, Z1, Z1
-	VPADDD     Z6, Z2, Z2
-	VPADDD     Z7, Z3, Z3
 	VPXORD     Z0, Z12, Z12
 	VPXORD     Z1, Z13, Z13
-	VPXORD     Z2, Z14, Z14
-	VPXORD     Z3, Z15, Z15
+	VPADDD     Z6, Z2, Z2
+	VPADDD     Z7, Z3, Z3
 	VPROLD     $16, Z12, Z12
 	VPROLD     $16, Z13, Z13
-	VPROLD     $16, Z14, Z14
-	VPROLD     $16, Z15, Z15
+	VPXORD     Z2, Z14, Z14
+	VPXORD     Z3, Z15, Z15
 	VPADDD     Z12, Z8, Z8
 	VPADDD     Z13, Z9, Z9
-	VPADDD     Z14, Z10, Z10
-	VPADDD     Z15, Z11, Z11
+	VPROLD     $16, Z14, Z14
+	VPROLD     $16, Z15, Z15
 	VPXORD     Z8, Z4, Z4
 	VPXORD     Z9, Z5, Z5
-	VPXORD     Z10, Z6, Z6
-	VPXORD     Z11, Z7, Z7
+	VPADDD     Z14, Z10, Z10
+	VPADDD     Z15, Z11, Z11
 	VPROLD     $12, Z4, Z4
 	VPROLD     $12, Z5, Z5
-	VPROLD     $12, Z6, Z6
-	VPROLD     $12, Z7, Z7
+	VPXORD     Z10, Z6, Z6
+	VPXORD     Z11, Z7, Z7
 	VPADDD     Z4, Z0, Z0
 	VPADDD     Z5, Z1, Z1
-	VPADDD     Z6, Z2, Z2
-	VPADDD     Z7, Z3, Z3
-	VPXORD     Z0, Z12, Z12
-	VPXORD     Z1, Z13, Z13
-	VPXORD     Z2, Z14, Z14
-	VPXORD     Z3, Z15, Z15
-	VPROLD     $8, Z12, Z12
-	VPROLD     $8, Z13, Z13
-	VPROLD     $8, Z14, Z14
-	VPROLD     $8, Z15, Z15
-	VPADDD     Z12, Z8, Z8
-	VPADDD     Z13, Z9, Z9
-	VPADDD     Z14, Z10, Z10
-	VPADDD     Z15, Z11, Z11
-	VPXORD     Z8, Z4, Z4
-	VPXORD     Z9, Z5, Z5
-	VPXORD     Z10, Z6, Z6
-	VPXORD     Z11, Z7, Z7
-	VPROLD     $7, Z4, Z4
-	VPROLD     $7, Z5, Z5
-	VPROLD     $7, Z6, Z6
-	VPROLD     $7, Z7, Z7
-	VPADDD     Z5, Z0, Z0
-	VPADDD     Z6, Z1, Z1
-	VPADDD     Z7, Z2, Z2
-	VPADDD     Z4, Z3, Z3
-	VPXORD     Z0, Z15, Z15
-	VPXORD     Z1, Z12, Z12
-	VPXORD     Z2, Z13, Z13
-	VPXORD     Z3, Z14, Z14
-	VPROLD     $16, Z15, Z15
-	VPROLD     $16, Z12, Z12
-	VPROLD     $16, Z13, Z13
-	VPROLD     $16, Z14, Z14
-	VPADDD     Z15, Z10, Z10
-	VPADDD     Z12, Z11, Z11
-	VPADDD     Z13, Z8, Z8
-	VPADDD     Z14, Z9, Z9
-	VPXORD     Z10, Z5, Z5
-	VPXORD     Z11, Z6, Z6
-	VPXORD     Z8, Z7, Z7
-	VPXORD     Z9, Z4, Z4
-	VPROLD     $12, Z5, Z5
 	VPROLD     $12, Z6, Z6
 	VPROLD     $12, Z7, Z7
-	VPROLD     $12, Z4, Z4
-	VPADDD     Z5, Z0, Z0
-	VPADDD     Z6, Z1, Z1
-	VPADDD     Z7, Z2, Z2
-	VPADDD     Z4, Z3, Z3
-	VPXORD     Z0, Z15, Z15
-	VPXORD     Z1, Z12, Z12
-	VPXORD     Z2, Z13, Z13
-	VPXORD     Z3, Z14, Z14
-	VPROLD     $8, Z15, Z15
+	VPXORD     Z0, Z12, Z12
+	VPXORD     Z1, Z13, Z13
+	VPADDD     Z6, Z2, Z2
+	VPADDD     Z7, Z3, Z3
 	VPROLD     $8, Z12, Z12
 	VPROLD     $8, Z13, Z13
+	VPXORD     Z2, Z14, Z14
+	VPXORD     Z3, Z15, Z15
+	VPADDD     Z12, Z8, Z8
+	VPADDD     Z13, Z9, Z9
 	VPROLD     $8, Z14, Z14
-	VPADDD     Z15, Z10, Z10
-	VPADDD     Z12, Z11, Z11
-	VPADDD     Z13, Z8, Z8
-	VPADDD     Z14, Z9, Z9
-	VPXORD     Z10, Z5, Z5
-	VPXORD     Z11, Z6, Z6
-	VPXORD     Z8, Z7, Z7
-	VPXORD     Z9, Z4, Z4
+	VPROLD     $8, Z15, Z15
+	VPXORD     Z8, Z4, Z4
+	VPXORD     Z9, Z5, Z5
+	VPADDD     Z14, Z10, Z10
+	VPADDD     Z15, Z11, Z11
+	VPROLD     $7, Z4, Z4
 	VPROLD     $7, Z5, Z5
+	VPXORD     Z10, Z6, Z6
+	VPXORD     Z11, Z7, Z7
+	VPADDD     Z5, Z0, Z0
+	VPADDD     Z4, Z3, Z3
 	VPROLD     $7, Z6, Z6
 	VPROLD     $7, Z7, Z7
+	VPXORD     Z0, Z15, Z15
+	VPXORD     Z3, Z14, Z14
+	VPADDD     Z6, Z1, Z1
+	VPADDD     Z7, Z2, Z2
+	VPROLD     $16, Z15, Z15
+	VPROLD     $16, Z14, Z14
+	VPXORD     Z1, Z12, Z12
+	VPXORD     Z2, Z13, Z13
+	VPADDD     Z15, Z10, Z10
+	VPADDD     Z14, Z9, Z9
+	VPROLD     $16, Z12, Z12
+	VPROLD     $16, Z13, Z13
+	VPXORD     Z10, Z5, Z5
+	VPXORD     Z9, Z4, Z4
+	VPADDD     Z12, Z11, Z11
+	VPADDD     Z13, Z8, Z8
+	VPROLD     $12, Z5, Z5
+	VPROLD     $12, Z4, Z4
+	VPXORD     Z11, Z6, Z6
+	VPXORD     Z8, Z7, Z7
+	VPADDD     Z5, Z0, Z0
+	VPADDD     Z4, Z3, Z3
+	VPROLD     $12, Z6, Z6
+	VPROLD     $12, Z7, Z7
+	VPXORD     Z0, Z15, Z15
+	VPXORD     Z3, Z14, Z14
+	VPADDD     Z6, Z1, Z1
+	VPADDD     Z7, Z2, Z2
+	VPROLD     $8, Z15, Z15
+	VPROLD     $8, Z14, Z14
+	VPXORD     Z1, Z12, Z12
+	VPXORD     Z2, Z13, Z13
+	VPADDD     Z15, Z10, Z10
+	VPADDD     Z14, Z9, Z9
+	VPROLD     $8, Z12, Z12
+	VPROLD     $8, Z13, Z13
+	VPXORD     Z10, Z5, Z5
+	VPXORD     Z9, Z4, Z4
+	VPADDD     Z12, Z11, Z11
+	VPADDD     Z13, Z8, Z8
+	VPROLD     $7, Z5, Z5
 	VPROLD     $7, Z4, Z4
+	VPXORD     Z11, Z6, Z6
+	VPXORD     Z8, Z7, Z7
+	VPROLD     $7, Z6, Z6
+	VPROLD     $7, Z7, Z7
 	DECL       AX
 	JNZ        words16round
 	VPADDD.BCST 0(SI), Z0, Z0
@@ -2080,130 +2071,130 @@ words18:
 words18round:
 	VPADDD     Z4, Z0, Z0
 	VPADDD     Z5, Z1, Z1
-	VPADDD     Z6, Z2, Z2
-	VPADDD     Z7, Z3, Z3
 	VPADDD     Y21, Y20, Y20
 	VPXORD     Z0, Z12, Z12
 	VPXORD     Z1, Z13, Z13
-	VPXORD     Z2, Z14, Z14
-	VPXORD     Z3, Z15, Z15
 	VPXORD     Y20, Y23, Y23
+	VPADDD     Z6, Z2, Z2
+	VPADDD     Z7, Z3, Z3
 	VPROLD     $16, Z12, Z12
 	VPROLD     $16, Z13, Z13
-	VPROLD     $16, Z14, Z14
-	VPROLD     $16, Z15, Z15
 	VPROLD     $16, Y23, Y23
+	VPXORD     Z2, Z14, Z14
+	VPXORD     Z3, Z15, Z15
 	VPADDD     Z12, Z8, Z8
 	VPADDD     Z13, Z9, Z9
-	VPADDD     Z14, Z10, Z10
-	VPADDD     Z15, Z11, Z11
 	VPADDD     Y23, Y22, Y22
+	VPROLD     $16, Z14, Z14
+	VPROLD     $16, Z15, Z15
 	VPXORD     Z8, Z4, Z4
 	VPXORD     Z9, Z5, Z5
-	VPXORD     Z10, Z6, Z6
-	VPXORD     Z11, Z7, Z7
 	VPXORD     Y22, Y21, Y21
+	VPADDD     Z14, Z10, Z10
+	VPADDD     Z15, Z11, Z11
 	VPROLD     $12, Z4, Z4
 	VPROLD     $12, Z5, Z5
-	VPROLD     $12, Z6, Z6
-	VPROLD     $12, Z7, Z7
 	VPROLD     $12, Y21, Y21
+	VPXORD     Z10, Z6, Z6
+	VPXORD     Z11, Z7, Z7
 	VPADDD     Z4, Z0, Z0
 	VPADDD     Z5, Z1, Z1
-	VPADDD     Z6, Z2, Z2
-	VPADDD     Z7, Z3, Z3
 	VPADDD     Y21, Y20, Y20
-	VPXORD     Z0, Z12, Z12
-	VPXORD     Z1, Z13, Z13
-	VPXORD     Z2, Z14, Z14
-	VPXORD     Z3, Z15, Z15
-	VPXORD     Y20, Y23, Y23
-	VPSHUFD    $0x93, Y20, Y20
-	VPROLD     $8, Z12, Z12
-	VPROLD     $8, Z13, Z13
-	VPROLD     $8, Z14, Z14
-	VPROLD     $8, Z15, Z15
-	VPROLD     $8, Y23, Y23
-	VPADDD     Z12, Z8, Z8
-	VPADDD     Z13, Z9, Z9
-	VPADDD     Z14, Z10, Z10
-	VPADDD     Z15, Z11, Z11
-	VPADDD     Y23, Y22, Y22
-	VPSHUFD    $0x4e, Y23, Y23
-	VPXORD     Z8, Z4, Z4
-	VPXORD     Z9, Z5, Z5
-	VPXORD     Z10, Z6, Z6
-	VPXORD     Z11, Z7, Z7
-	VPXORD     Y22, Y21, Y21
-	VPSHUFD    $0x39, Y22, Y22
-	VPROLD     $7, Z4, Z4
-	VPROLD     $7, Z5, Z5
-	VPROLD     $7, Z6, Z6
-	VPROLD     $7, Z7, Z7
-	VPROLD     $7, Y21, Y21
-	VPADDD     Z5, Z0, Z0
-	VPADDD     Z6, Z1, Z1
-	VPADDD     Z7, Z2, Z2
-	VPADDD     Z4, Z3, Z3
-	VPADDD     Y21, Y20, Y20
-	VPXORD     Z0, Z15, Z15
-	VPXORD     Z1, Z12, Z12
-	VPXORD     Z2, Z13, Z13
-	VPXORD     Z3, Z14, Z14
-	VPXORD     Y20, Y23, Y23
-	VPROLD     $16, Z15, Z15
-	VPROLD     $16, Z12, Z12
-	VPROLD     $16, Z13, Z13
-	VPROLD     $16, Z14, Z14
-	VPROLD     $16, Y23, Y23
-	VPADDD     Z15, Z10, Z10
-	VPADDD     Z12, Z11, Z11
-	VPADDD     Z13, Z8, Z8
-	VPADDD     Z14, Z9, Z9
-	VPADDD     Y23, Y22, Y22
-	VPXORD     Z10, Z5, Z5
-	VPXORD     Z11, Z6, Z6
-	VPXORD     Z8, Z7, Z7
-	VPXORD     Z9, Z4, Z4
-	VPXORD     Y22, Y21, Y21
-	VPROLD     $12, Z5, Z5
 	VPROLD     $12, Z6, Z6
 	VPROLD     $12, Z7, Z7
-	VPROLD     $12, Z4, Z4
-	VPROLD     $12, Y21, Y21
+	VPXORD     Z0, Z12, Z12
+	VPXORD     Z1, Z13, Z13
+	VPXORD     Y20, Y23, Y23
+	VPSHUFD    $0x93, Y20, Y20
+	VPADDD     Z6, Z2, Z2
+	VPADDD     Z7, Z3, Z3
+	VPROLD     $8, Z12, Z12
+	VPROLD     $8, Z13, Z13
+	VPROLD     $8, Y23, Y23
+	VPXORD     Z2, Z14, Z14
+	VPXORD     Z3, Z15, Z15
+	VPADDD     Z12, Z8, Z8
+	VPADDD     Z13, Z9, Z9
+	VPADDD     Y23, Y22, Y22
+	VPSHUFD    $0x4e, Y23, Y23
+	VPROLD     $8, Z14, Z14
+	VPROLD     $8, Z15, Z15
+	VPXORD     Z8, Z4, Z4
+	VPXORD     Z9, Z5, Z5
+	VPXORD     Y22, Y21, Y21
+	VPSHUFD    $0x39, Y22, Y22
+	VPADDD     Z14, Z10, Z10
+	VPADDD     Z15, Z11, Z11
+	VPROLD     $7, Z4, Z4
+	VPROLD     $7, Z5, Z5
+	VPROLD     $7, Y21, Y21
+	VPXORD     Z10, Z6, Z6
+	VPXORD     Z11, Z7, Z7
 	VPADDD     Z5, Z0, Z0
-	VPADDD     Z6, Z1, Z1
-	VPADDD     Z7, Z2, Z2
 	VPADDD     Z4, Z3, Z3
 	VPADDD     Y21, Y20, Y20
+	VPROLD     $7, Z6, Z6
+	VPROLD     $7, Z7, Z7
 	VPXORD     Z0, Z15, Z15
+	VPXORD     Z3, Z14, Z14
+	VPXORD     Y20, Y23, Y23
+	VPADDD     Z6, Z1, Z1
+	VPADDD     Z7, Z2, Z2
+	VPROLD     $16, Z15, Z15
+	VPROLD     $16, Z14, Z14
+	VPROLD     $16, Y23, Y23
 	VPXORD     Z1, Z12, Z12
 	VPXORD     Z2, Z13, Z13
+	VPADDD     Z15, Z10, Z10
+	VPADDD     Z14, Z9, Z9
+	VPADDD     Y23, Y22, Y22
+	VPROLD     $16, Z12, Z12
+	VPROLD     $16, Z13, Z13
+	VPXORD     Z10, Z5, Z5
+	VPXORD     Z9, Z4, Z4
+	VPXORD     Y22, Y21, Y21
+	VPADDD     Z12, Z11, Z11
+	VPADDD     Z13, Z8, Z8
+	VPROLD     $12, Z5, Z5
+	VPROLD     $12, Z4, Z4
+	VPROLD     $12, Y21, Y21
+	VPXORD     Z11, Z6, Z6
+	VPXORD     Z8, Z7, Z7
+	VPADDD     Z5, Z0, Z0
+	VPADDD     Z4, Z3, Z3
+	VPADDD     Y21, Y20, Y20
+	VPROLD     $12, Z6, Z6
+	VPROLD     $12, Z7, Z7
+	VPXORD     Z0, Z15, Z15
 	VPXORD     Z3, Z14, Z14
 	VPXORD     Y20, Y23, Y23
 	VPSHUFD    $0x39, Y20, Y20
+	VPADDD     Z6, Z1, Z1
+	VPADDD     Z7, Z2, Z2
 	VPROLD     $8, Z15, Z15
-	VPROLD     $8, Z12, Z12
-	VPROLD     $8, Z13, Z13
 	VPROLD     $8, Z14, Z14
 	VPROLD     $8, Y23, Y23
+	VPXORD     Z1, Z12, Z12
+	VPXORD     Z2, Z13, Z13
 	VPADDD     Z15, Z10, Z10
-	VPADDD     Z12, Z11, Z11
-	VPADDD     Z13, Z8, Z8
 	VPADDD     Z14, Z9, Z9
 	VPADDD     Y23, Y22, Y22
 	VPSHUFD    $0x4e, Y23, Y23
+	VPROLD     $8, Z12, Z12
+	VPROLD     $8, Z13, Z13
 	VPXORD     Z10, Z5, Z5
-	VPXORD     Z11, Z6, Z6
-	VPXORD     Z8, Z7, Z7
 	VPXORD     Z9, Z4, Z4
 	VPXORD     Y22, Y21, Y21
 	VPSHUFD    $0x93, Y22, Y22
+	VPADDD     Z12, Z11, Z11
+	VPADDD     Z13, Z8, Z8
 	VPROLD     $7, Z5, Z5
-	VPROLD     $7, Z6, Z6
-	VPROLD     $7, Z7, Z7
 	VPROLD     $7, Z4, Z4
 	VPROLD     $7, Y21, Y21
+	VPXORD     Z11, Z6, Z6
+	VPXORD     Z8, Z7, Z7
+	VPROLD     $7, Z6, Z6
+	VPROLD     $7, Z7, Z7
 	DECL       AX
 	JNZ        words18round
 	VPADDD.BCST 0(SI), Z0, Z0
@@ -2610,7 +2601,7 @@ TEXT ·requestAVX512(SB), NOSPLIT, $0-65
 
 // func hardenedAVX512(out, in []byte, s *State, scratch *Scratch, update bool) (errno uintptr)
 TEXT ·hardenedAVX512(SB), NOSPLIT, $8-80
-	MOVL       $2, DI // SIG_SETMASK
+	XORL       DI, DI // SIG_BLOCK
 	LEAQ       signals<>(SB), SI
 	LEAQ       mask-8(SP), DX
 	MOVL       $8, R10
@@ -2626,7 +2617,7 @@ TEXT ·hardenedAVX512(SB), NOSPLIT, $8-80
 	MOVQ       scratch+56(FP), R8
 	MOVBLZX    update+64(FP), R12
 	CALL       requestAVX512<>(SB)
-	MOVL       $2, DI
+	MOVL       $2, DI // SIG_SETMASK
 	LEAQ       mask-8(SP), SI
 	XORL       DX, DX
 	MOVL       $8, R10

@@ -15,9 +15,9 @@ GLOBL tables<>(SB), NOPTR|RODATA, $32
 DATA signals<>+0(SB)/8, $0xffffffffffffffff
 GLOBL signals<>(SB), NOPTR|RODATA, $8
 
-// blocksNEON makes R3 blocks, at least one. The first R2 of them go to R1 and on,
-// the others to scratch, R5, and on; if R2 is 0, then R1 is R5. In R4 is what the counter
-// is then. The registers that it leaves dirty are those for vectors, R1 to R3, and R12.
+// blocksNEON makes R3 blocks, at least one. The first R2 of them go to R1 and on, the
+// others, at most two, to scratch, R5, and on; if R2 is 0, then R1 is R5. R4 is what the counter
+// will be. The registers that it leaves dirty are those for vectors, R1 to R3, and R12.
 TEXT blocksNEON<>(SB), NOSPLIT, $0-0
 	MOVD       $tables<>(SB), R12
 	VLD1       (R12), [V20.B16, V21.B16]
@@ -466,7 +466,7 @@ TEXT ·requestNEON(SB), NOSPLIT, $0-65
 
 // func hardenedNEON(out, in []byte, s *State, scratch *Scratch, update bool) (errno uintptr)
 TEXT ·hardenedNEON(SB), NOSPLIT, $16-80
-	MOVD       $2, R0 // SIG_SETMASK
+	MOVD       $0, R0 // SIG_BLOCK
 	MOVD       $signals<>(SB), R1
 	MOVD       $mask-8(SP), R2
 	MOVD       $8, R3

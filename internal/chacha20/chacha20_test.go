@@ -232,18 +232,16 @@ func requests() (n []int) {
 // Every length at some counters, and every counter near the wrap with some lengths, in a destination
 // that is not aligned, holds a pattern, and has canaries around it.
 func TestOutput(t *testing.T) {
-	const canary = 0xc5
 	rnd := rand.NewChaCha8([32]byte([]byte("a fixed seed for repeatable runs")))
 	back := make([]byte, maxTested+3*64)
+	canaries := bytes.Repeat([]byte{0xc5}, len(back))
 	scratch := new(Scratch)
 	check := func(t *testing.T, m *model, stream []byte, n int) {
 		t.Helper()
 		for _, update := range []bool{false, true} {
 			for _, hard := range hardenings() {
 				s := m.after()
-				for i := range back {
-					back[i] = canary
-				}
+				copy(back, canaries)
 				off := 64 + n*7%64
 				var want State
 				if update {
@@ -267,15 +265,8 @@ func TestOutput(t *testing.T) {
 				case *scratch != Scratch{}:
 					t.Fatalf("counter %#x, %d bytes, update %t, hardened %t: scratch is not cleared", m.counter, n, update, hard)
 				}
-				for i, b := range back[:off] {
-					if b != canary {
-						t.Fatalf("%d bytes, update %t: wrote outside of dst, at %d", n, update, i-off)
-					}
-				}
-				for i, b := range back[off+n:] {
-					if b != canary {
-						t.Fatalf("%d bytes, update %t: wrote outside of dst, at %d behind it", n, update, i)
-					}
+				if !bytes.Equal(back[:off], canaries[:off]) || !bytes.Equal(back[off+n:], canaries[off+n:]) {
+					t.Fatalf("%d bytes, update %t, hardened %t: wrote outside of dst", n, update, hard)
 				}
 			}
 		}
@@ -345,7 +336,7 @@ func TestPieces(t *testing.T) {
 	lengths := func(m int) []int { return []int{m - 1, m, m + 1, 2 * m, 2*m + 65} }
 	everywhere(t, func(t *testing.T) {
 		for _, hard := range hardenings() {
-			in, out := maxRun, maxRun
+			in, out := maxIn, maxOut
 			if hard {
 				in, out = maxHardenedIn, maxHardenedOut
 			}
@@ -376,7 +367,7 @@ func TestPieces(t *testing.T) {
 			}
 			one, two := *newState(make([]byte, KeySize), make([]byte, 12), 0), *newState(make([]byte, KeySize), make([]byte, 12), 0)
 			var scratch Scratch
-			want, got := make([]byte, maxRun+65), make([]byte, maxRun+65)
+			want, got := make([]byte, maxOut+65), make([]byte, maxOut+65)
 			requestGeneric(want, nil, &one, &scratch, false)
 			Blocks(got, &two, &scratch)
 			if one != two || !bytes.Equal(got, want) {
@@ -598,7 +589,6 @@ func BenchmarkBlocks(b *testing.B) {
 			b.SetBytes(int64(n))
 			b.ReportAllocs()
 			for b.Loop() {
-				c.SetCounter(0)
 				c.XORKeyStream(dst, dst)
 			}
 		})

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/bits"
 	"slices"
+	"sync"
 )
 
 // A Block is a ChaCha20 block that was found half done.
@@ -26,18 +27,19 @@ const frameSize = 4096
 // ScanChaCha20 looks in r for working states of the ChaCha20 block function, as an
 // interrupt leaves them where registers are saved, and runs each backwards to the key.
 //
-// It takes every 64 bytes that begin at a multiple of 4 for 16 little-endian words, and knows two orders of words: that of RFC 8439,
-// and the one in which most code for vectors has them during the diagonal rounds, with the
-// second, third and fourth row rotated. At multiples of 16, where registers for vectors are
-// saved, it knows every point between two steps of a quarter round, provided that all four
-// quarter rounds of a round go in step; elsewhere the points between two rounds.
+// It takes every 64 bytes that begin at a multiple of 4 for 16 little-endian words, and knows
+// two orders of words: that of RFC 8439, and the one in which most code for vectors has them
+// during the diagonal rounds, with the second, third and fourth row rotated. At multiples of
+// 16, where registers for vectors are saved, it knows every point between two steps of a
+// quarter round, provided that all four quarter rounds of a round go in step; elsewhere the
+// points between two rounds.
 //
 // Where the kernel of Linux has saved the vector registers of amd64 or arm64 for a signal, it
-// also looks for what the assembly of package chacha20 has in them, and other code that
-// makes several blocks side by side: a row in each register, which is rotated in another way, and the blocks
-// in the parts of 16 bytes of it; or a word in each of the first 16 registers
-// and the blocks in the parts of 4 bytes, also when some of the quarter rounds are a
-// step ahead.
+// also looks for what the assembly of package chacha20 has in them, and other code that makes
+// several blocks side by side. Either there is a row in each register, rotated in another way,
+// and the blocks are in the parts of 16 bytes of it. Or there is a word in each of the first
+// 16 registers, and the blocks are in the parts of 4 bytes; then it knows every point, with the
+// quarter rounds in step or in pairs.
 //
 // What it does not find: a state whose words are not next to each other, as that of scalar
 // code, whose words are in general registers and, in no order, on the stack; one in
@@ -101,8 +103,7 @@ func ScanChaCha20(r io.Reader) ([]Block, error) {
 // scanFrames looks at what the kernel has saved of vector registers, if that begins before
 // the given place in p.
 func scanFrames(p []byte, before int, found func(s *[16]uint32, at int)) {
-	// A bank is a series of parts of 16 bytes of the registers from the first on, so many bytes
-	// apart.
+	// A bank has 16 bytes of each register, from the first register on, so many bytes apart.
 	type bank struct{ at, stride int }
 	for _, kind := range []struct {
 		magic uint32
@@ -110,8 +111,8 @@ func scanFrames(p []byte, before int, found func(s *[16]uint32, at int)) {
 		banks []bank
 	}{
 		// x86: struct _fpx_sw_bytes (arch/x86/include/uapi/asm/sigcontext.h) is at the end
-		// of FXSAVE. XMM are in that, the upper halves of YMM where XSAVE has them, and those of ZMM
-		// there on AMD and on Intel.
+		// of FXSAVE, which has XMM. Behind it are the upper halves of YMM, and of ZMM: one
+		// place is that of AMD, the other of Intel.
 		{0x46505853, 464, []bank{{160, 16}, {576, 16}, {896, 32}, {912, 32}, {1152, 32}, {1168, 32}}},
 		// arm64: struct fpsimd_context (arch/arm64/include/uapi/asm/sigcontext.h).
 		{0x46508001, 0, []bank{{16, 16}}},
@@ -259,26 +260,50 @@ func backwards(w *[16]uint32, arrangements []arrangement) (s [16]uint32, ok bool
 	return s, false
 }
 
-// backwardsByWords does the same at every point at which some of the quarter rounds have done
-// one step more than the others.
+// A move is a step of one quarter round.
+type move struct {
+	quarter *[4]int
+	step    int
+}
+
+// schedules are the orders in which code by words goes through a column round and a diagonal
+// round: all quarter rounds in step, or two of them a step behind the other two.
+var schedules = sync.OnceValue(func() [2][]move {
+	return [2][]move{schedule([2][4]bool{}), schedule([2][4]bool{{2: true, 3: true}, {1: true, 2: true}})}
+})
+
+// schedule returns an order of moves. Late are the quarter rounds that are behind, in columns and in
+// diagonals.
+func schedule(late [2][4]bool) (moves []move) {
+	for t := range 2*steps + 1 {
+		for _, behind := range []int{0, 1} {
+			t := t - behind
+			if t < 0 || t == 2*steps {
+				continue
+			}
+			for k := range 4 {
+				if late[t/steps][k] == (behind == 1) {
+					moves = append(moves, move{&[2]*[4][4]int{&columns, &diagonals}[t/steps][k], t%steps + 1})
+				}
+			}
+		}
+	}
+	return moves
+}
+
+// backwardsByWords does the same with the words in order, at every point of the schedules.
 func backwardsByWords(w *[16]uint32) (s [16]uint32, ok bool) {
 	for _, x := range w {
 		if x == 0 {
 			return s, false // like most registers, but no state
 		}
 	}
-	for step := steps; step >= 1; step-- {
-		for ahead := 4; ahead >= 1; ahead-- {
+	for _, moves := range schedules() {
+		for done := len(moves); done > 0; done-- {
 			s = *w
-			undo(&s, columns[:ahead], step)
-			undo(&s, columns[ahead:], step-1)
-			if isInput(&s) || undoRounds(&s) {
-				return s, true
+			for k := done - 1; k >= 0; k-- {
+				undoStep(&s, moves[k].quarter, moves[k].step)
 			}
-			s = *w
-			undo(&s, diagonals[:ahead], step)
-			undo(&s, diagonals[ahead:], step-1)
-			undo(&s, columns[:], steps)
 			if isInput(&s) || undoRounds(&s) {
 				return s, true
 			}
@@ -373,5 +398,28 @@ func undo(s *[16]uint32, quarters [][4]int, n int) {
 			a -= b
 		}
 		s[q[0]], s[q[1]], s[q[2]], s[q[3]] = a, b, c, d
+	}
+}
+
+// undoStep takes back one step of a quarter round.
+func undoStep(s *[16]uint32, q *[4]int, step int) {
+	a, b, c, d := &s[q[0]], &s[q[1]], &s[q[2]], &s[q[3]]
+	switch step {
+	case 1, 7:
+		*a -= *b
+	case 2, 8:
+		*d ^= *a
+	case 3:
+		*d = bits.RotateLeft32(*d, -16)
+	case 4, 10:
+		*c -= *d
+	case 5, 11:
+		*b ^= *c
+	case 6:
+		*b = bits.RotateLeft32(*b, -12)
+	case 9:
+		*d = bits.RotateLeft32(*d, -8)
+	case 12:
+		*b = bits.RotateLeft32(*b, -7)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // An isa is a set of instructions of amd64.
@@ -36,7 +37,7 @@ const (
 	spillAt   = 96 // the end of the second block, which nobody needs
 )
 
-// Offsets of tables.
+// Tables.
 const (
 	rol16 = "rol16<>(SB)"
 	rol8  = "rol8<>(SB)"
@@ -48,13 +49,12 @@ func amd64(f *file) {
 	f.raw(`#include "textflag.h"`)
 	f.raw("")
 	f.raw("// How bytes are shuffled to rotate the words of 16 bytes, twice.")
-	f.table("rol16", [][4]uint32{{0x01000302, 0x05040706, 0x09080b0a, 0x0d0c0f0e}, {0x01000302, 0x05040706, 0x09080b0a, 0x0d0c0f0e}})
-	f.table("rol8", [][4]uint32{{0x02010003, 0x06050407, 0x0a09080b, 0x0e0d0c0f}, {0x02010003, 0x06050407, 0x0a09080b, 0x0e0d0c0f}})
+	f.table("rol16", slices.Repeat([][4]uint32{{0x01000302, 0x05040706, 0x09080b0a, 0x0d0c0f0e}}, 2))
+	f.table("rol8", slices.Repeat([][4]uint32{{0x02010003, 0x06050407, 0x0a09080b, 0x0e0d0c0f}}, 2))
 	f.raw("")
-	f.raw("// What is added to the last row for each of eight blocks, and to the counters of")
-	f.raw("// sixteen.")
+	f.raw("// What is added to the last rows of four blocks, and to the counters of sixteen.")
 	var rows, words [][4]uint32
-	for i := range uint32(8) {
+	for i := range uint32(4) {
 		rows = append(rows, [4]uint32{i})
 	}
 	for i := uint32(0); i < 16; i += 4 {
@@ -73,6 +73,7 @@ func amd64(f *file) {
 	}
 }
 
+// table writes data, in lines of four words.
 func (f *file) table(name string, lines [][4]uint32) {
 	for i, l := range lines {
 		f.raw("DATA %s<>+%d(SB)/8, $%#016x", name, 16*i, uint64(l[1])<<32|uint64(l[0]))
@@ -87,9 +88,9 @@ func (f *file) table(name string, lines [][4]uint32) {
 // blocks writes the routine that makes blocks.
 func (i *isa) blocks() {
 	i.text("blocks"+i.name+"<>", "0-0",
-		"blocks"+i.name+" makes DX blocks, at least one. The first CX of them go to DI and on,",
-		"the others to scratch, R8, and on; if CX is 0, then DI is R8. In BX is what the counter",
-		"is then. The registers that it leaves dirty are those for vectors, CX, DX and DI.")
+		"blocks"+i.name+" makes DX blocks, at least one. The first CX of them go to DI and on, the",
+		"others, at most two, to scratch, R8, and on; if CX is 0, then DI is R8. BX is what the counter",
+		"will be. The registers that it leaves dirty are those for vectors, AX, CX, DX and DI.")
 	i.label("next")
 	if i.avx512 {
 		i.choose("rows1", "rows2", "rows4", 4, "words8", 8, "words10", 10, "words16", 16, "words18", 18, "words16")
@@ -143,7 +144,7 @@ func (i *isa) rotate(n int, free string, registers ...string) {
 	}
 }
 
-// xor is the name of an instruction.
+// xor is the name of an instruction: for 512 bits, and for registers from 16 on, there is only one.
 func (i *isa) xor(width byte) string {
 	if width == 'Z' {
 		return "VPXORD"
@@ -151,28 +152,32 @@ func (i *isa) xor(width byte) string {
 	return "VPXOR"
 }
 
-// A row is where code by rows has a row, in each of the chains.
+// A row is where code has a row of the state: by rows in a register for each of some chains of
+// instructions side by side, by words in four registers.
 type row []string
 
-// each writes an instruction of three operands for each chain: y = y op x.
+// each writes an instruction for each register: y = y op x.
 func (i *isa) each(op string, x, y row) {
 	for c := range y {
 		i.op(op, x[c], y[c], y[c])
 	}
 }
 
+// shuffle writes the rotation of a row by one to three words to the left.
 func (i *isa) shuffle(by int, r row) {
 	for _, r := range r {
-		i.op("VPSHUFD", fmt.Sprintf("$%#02x", []int{0xe4, 0x39, 0x4e, 0x93}[by]), r, r)
+		i.op("VPSHUFD", []string{1: "$0x39", 2: "$0x4e", 3: "$0x93"}[by], r, r)
 	}
 }
 
-// rows writes a kernel by rows, with chains side by side that are as wide as a register.
+// rows writes a kernel by rows, with one or two chains side by side. From columns to diagonals the
+// first, third and fourth row are rotated, relative to the second, which is complete last: so
+// no rotation is waited for.
 func (i *isa) rows(name string, width byte, chains int) {
 	lanes := map[byte]int{'X': 1, 'Y': 2, 'Z': 4}[width]
 	n := lanes * chains
 	i.raw("")
-	i.comment(fmt.Sprintf("%d at a time, by rows.", n))
+	i.comment([]string{1: "One, by rows.", 2: "Two, by rows.", 4: "Up to four, by rows."}[n])
 	i.label(name)
 	reg := func(n int) string { return fmt.Sprintf("%c%d", width, n) }
 	var a, b, c, d, first row // first is the last row as it was
@@ -272,7 +277,7 @@ func (i *isa) rows(name string, width byte, chains int) {
 	i.store(name, width, out)
 }
 
-// lanes writes the transposition of four registers of four lanes, by way of t, to out.
+// lanes writes the transposition of four registers of four lanes to out, by way of t.
 func (i *isa) lanes(x, t, out []string) []string {
 	i.op("VSHUFI32X4", "$0x44", x[1], x[0], t[0])
 	i.op("VSHUFI32X4", "$0xee", x[1], x[0], t[1])
@@ -285,7 +290,8 @@ func (i *isa) lanes(x, t, out []string) []string {
 	return out
 }
 
-// store writes the end of a kernel, which stores the blocks that are wanted.
+// store writes the end of a kernel, which stores the blocks that are wanted. Each is in one
+// register or more.
 func (i *isa) store(name string, width byte, out [][]string) {
 	move := map[byte]string{'X': "VMOVDQU", 'Y': "VMOVDQU", 'Z': "VMOVDQU32"}[width]
 	put := func(offset int, block []string) {
@@ -319,12 +325,12 @@ func (i *isa) store(name string, width byte, out [][]string) {
 	i.op("JMP", "next")
 }
 
-// words512 writes the kernel by words for AVX-512, of 16 blocks or of 8. With more set it makes one
+// words512 writes the kernel by words for AVX-512, of 16 blocks or of 8. With two set it makes one
 // or two blocks more, by rows, in the time that is left between the others.
-func (i *isa) words512(name string, width byte, more bool) {
+func (i *isa) words512(name string, width byte, two bool) {
 	lanes := map[byte]int{'Y': 8, 'Z': 16}[width]
 	i.raw("")
-	if more {
+	if two {
 		i.comment(fmt.Sprintf("%d or %d, of which %d by words.", lanes+1, lanes+2, lanes))
 	} else {
 		i.comment(fmt.Sprintf("Up to %d, by words.", lanes))
@@ -344,50 +350,21 @@ func (i *isa) words512(name string, width byte, more bool) {
 	i.op("VPADDD", "words<>(SB)", w[12], w[12])
 	i.op("VMOVDQA32", w[12], first)
 	i.op("ADDL", imm(lanes), at(counterAt, state))
-	ra, rb, rc, rd, rfirst, rfree := row{"Y20"}, row{"Y21"}, row{"Y22"}, row{"Y23"}, "Y24", "Y25"
-	if more {
-		for k, r := range []row{ra, rb, rc, rd} {
-			i.op("VBROADCASTI32X4", at(16*k, state), r[0])
+	ra, rb, rc, rd, rfirst, rfree := "Y20", "Y21", "Y22", "Y23", "Y24", "Y25"
+	if two {
+		for k, r := range []string{ra, rb, rc, rd} {
+			i.op("VBROADCASTI32X4", at(16*k, state), r)
 		}
-		i.op("VPADDD", "rows<>(SB)", rd[0], rd[0])
-		i.op("VMOVDQA32", rd[0], rfirst)
-	} else {
-		ra, rb, rc, rd = nil, nil, nil, nil
+		i.op("VPADDD", "rows<>(SB)", rd, rd)
+		i.op("VMOVDQA32", rd, rfirst)
 	}
 	i.op("MOVL", imm(10), temp)
 	i.label(name + "round")
-	for n, q := range quarters {
-		var a, b, c, d row
-		for _, q := range q {
-			a = append(a, w[q[0]])
-			b = append(b, w[q[1]])
-			c = append(c, w[q[2]])
-			d = append(d, w[q[3]])
-		}
-		// The quarter rounds by words, and then the one by rows if there is one.
-		a, b, c, d = append(a, ra...), append(b, rb...), append(c, rc...), append(d, rd...)
-		shuffle := func(by int, r row) {
-			if n == 1 {
-				by = 4 - by
-			}
-			i.shuffle(by, r)
-		}
-		i.each("VPADDD", b, a)
-		i.each("VPXORD", a, d)
-		i.rotate(16, "", d...)
-		i.each("VPADDD", d, c)
-		i.each("VPXORD", c, b)
-		i.rotate(12, "", b...)
-		i.each("VPADDD", b, a)
-		i.each("VPXORD", a, d)
-		shuffle(3, ra)
-		i.rotate(8, "", d...)
-		i.each("VPADDD", d, c)
-		shuffle(2, rd)
-		i.each("VPXORD", c, b)
-		shuffle(1, rc)
-		i.rotate(7, "", b...)
+	var more []quarter
+	if two {
+		more = []quarter{{ra, rb, rc, rd}}
 	}
+	i.doubleRound(w, more)
 	i.op("DECL", temp)
 	i.op("JNZ", name+"round")
 	for k := range 16 {
@@ -398,17 +375,17 @@ func (i *isa) words512(name string, width byte, more bool) {
 		}
 	}
 	var extra [][]string
-	if more {
-		for k, r := range []row{ra, rb, rc} {
+	if two {
+		for k, r := range []string{ra, rb, rc} {
 			i.op("VBROADCASTI32X4", at(16*k, state), rfree)
-			i.op("VPADDD", rfree, r[0], r[0])
+			i.op("VPADDD", rfree, r, r)
 		}
-		i.op("VPADDD", rfirst, rd[0], rd[0])
-		i.op("VSHUFI32X4", "$0", rb[0], ra[0], rfirst)
-		i.op("VSHUFI32X4", "$3", rb[0], ra[0], ra[0])
-		i.op("VSHUFI32X4", "$0", rd[0], rc[0], rfree)
-		i.op("VSHUFI32X4", "$3", rd[0], rc[0], rc[0])
-		extra = [][]string{{rfirst, rfree}, {ra[0], rc[0]}}
+		i.op("VPADDD", rfirst, rd, rd)
+		i.op("VSHUFI32X4", "$0", rb, ra, rfirst)
+		i.op("VSHUFI32X4", "$3", rb, ra, ra)
+		i.op("VSHUFI32X4", "$0", rd, rc, rfree)
+		i.op("VSHUFI32X4", "$3", rd, rc, rc)
+		extra = [][]string{{rfirst, rfree}, {ra, rc}}
 	}
 
 	if width == 'Y' {
@@ -442,6 +419,63 @@ func (i *isa) words512(name string, width byte, more bool) {
 		}
 	}
 	i.store(name, 'Z', append(out, extra...))
+}
+
+// A quarter is where the four words of a quarter round are.
+type quarter struct{ a, b, c, d string }
+
+// doubleRound writes a column round and a diagonal round on words, and on rows if there are some.
+//
+// Of the quarter rounds two are a step behind the two others, so that there is always something else to
+// do than rotations, which only half of the execution units can: that is 4 % on Zen 4. In
+// a diagonal round those come first that begin with what was complete first.
+func (i *isa) doubleRound(w []string, rows []quarter) {
+	isLate := [2][4]bool{{2: true, 3: true}, {1: true, 2: true}}
+	var early, late [24][]string // instructions at each step
+	for n, round := range quarters {
+		for k, q := range round {
+			x := &early
+			if isLate[n][k] {
+				x = &late
+			}
+			for step, line := range i.steps(quarter{w[q[0]], w[q[1]], w[q[2]], w[q[3]]}) {
+				x[12*n+step] = append(x[12*n+step], line)
+			}
+		}
+		for _, q := range rows {
+			lines := i.steps(q)
+			// As in the kernels by rows: each is rotated when it is complete and not needed.
+			to := [2][3]string{{"$0x93", "$0x4e", "$0x39"}, {"$0x39", "$0x4e", "$0x93"}}[n]
+			lines[7] += "\n" + instruction("VPSHUFD", to[0], q.a, q.a)
+			lines[9] += "\n" + instruction("VPSHUFD", to[1], q.d, q.d)
+			lines[10] += "\n" + instruction("VPSHUFD", to[2], q.c, q.c)
+			for step, line := range lines {
+				early[12*n+step] = append(early[12*n+step], line)
+			}
+		}
+	}
+	for step := range len(early) + 1 {
+		if step < len(early) {
+			i.raw("%s", strings.Join(early[step], "\n"))
+		}
+		if step > 0 {
+			i.raw("%s", strings.Join(late[step-1], "\n"))
+		}
+	}
+}
+
+// steps returns the instructions of a quarter round.
+func (i *isa) steps(q quarter) (lines []string) {
+	for _, by := range [2][2]int{{16, 12}, {8, 7}} {
+		lines = append(lines,
+			instruction("VPADDD", q.b, q.a, q.a),
+			instruction("VPXORD", q.a, q.d, q.d),
+			instruction("VPROLD", imm(by[0]), q.d, q.d),
+			instruction("VPADDD", q.d, q.c, q.c),
+			instruction("VPXORD", q.c, q.b, q.b),
+			instruction("VPROLD", imm(by[1]), q.b, q.b))
+	}
+	return lines
 }
 
 // words8 writes the kernel by words for AVX2. There are as many registers as words, and one is
@@ -708,7 +742,7 @@ func (i *isa) entries() {
 	i.op("RET")
 
 	i.text("·hardened"+i.name, "8-80", "func hardened"+i.name+"(out, in []byte, s *State, scratch *Scratch, update bool) (errno uintptr)")
-	i.op("MOVL", "$2", "DI // SIG_SETMASK")
+	i.op("XORL", "DI", "DI // SIG_BLOCK")
 	i.op("LEAQ", "signals<>(SB)", "SI")
 	i.op("LEAQ", "mask-8(SP)", "DX")
 	i.op("MOVL", "$8", "R10")
@@ -717,7 +751,7 @@ func (i *isa) entries() {
 	i.op("TESTQ", "AX", "AX")
 	i.op("JNZ", "refused")
 	load()
-	i.op("MOVL", "$2", "DI")
+	i.op("MOVL", "$2", "DI // SIG_SETMASK")
 	i.op("LEAQ", "mask-8(SP)", "SI")
 	i.op("XORL", "DX", "DX")
 	i.op("MOVL", "$8", "R10")

@@ -56,9 +56,9 @@ func arm64(f *file) {
 	f.raw("GLOBL signals<>(SB), NOPTR|RODATA, $8")
 
 	f.text("blocksNEON<>", "0-0",
-		"blocksNEON makes R3 blocks, at least one. The first R2 of them go to R1 and on,",
-		"the others to scratch, R5, and on; if R2 is 0, then R1 is R5. In R4 is what the counter",
-		"is then. The registers that it leaves dirty are those for vectors, R1 to R3, and R12.")
+		"blocksNEON makes R3 blocks, at least one. The first R2 of them go to R1 and on, the",
+		"others, at most two, to scratch, R5, and on; if R2 is 0, then R1 is R5. R4 is what the counter",
+		"will be. The registers that it leaves dirty are those for vectors, R1 to R3, and R12.")
 	f.op("MOVD", "$tables<>(SB)", rTemp)
 	f.op("VLD1", "("+rTemp+")", list(vRol8, 2, "B16"))
 	f.label("next")
@@ -350,8 +350,8 @@ func (f *file) entriesNEON() {
 	load()
 	f.op("RET")
 
-	mask := func(set, old string) {
-		f.op("MOVD", "$2", "R0 // SIG_SETMASK")
+	mask := func(how int, name, set, old string) {
+		f.op("MOVD", imm(how), "R0 // "+name)
 		f.op("MOVD", set, "R1")
 		f.op("MOVD", old, "R2")
 		f.op("MOVD", "$8", "R3")
@@ -359,10 +359,10 @@ func (f *file) entriesNEON() {
 		f.op("SVC")
 	}
 	f.text("·hardenedNEON", "16-80", "func hardenedNEON(out, in []byte, s *State, scratch *Scratch, update bool) (errno uintptr)")
-	mask("$signals<>(SB)", "$mask-8(SP)")
+	mask(0, "SIG_BLOCK", "$signals<>(SB)", "$mask-8(SP)")
 	f.op("CBNZ", "R0", "refused")
 	load()
-	mask("$mask-8(SP)", "$0")
+	mask(2, "SIG_SETMASK", "$mask-8(SP)", "$0")
 	f.label("refused")
 	f.op("NEG", "R0", "R0")
 	f.op("MOVD", "R0", "errno+72(FP)")

@@ -45,20 +45,22 @@ type file struct {
 // raw writes a line as it is.
 func (f *file) raw(format string, args ...any) { fmt.Fprintf(f, format+"\n", args...) }
 
-// op writes an instruction.
-func (f *file) op(name string, operands ...any) {
+// instruction returns the line of an instruction.
+func instruction(name string, operands ...any) string {
 	var s []string
 	for _, o := range operands {
 		s = append(s, fmt.Sprint(o))
 	}
 	if len(s) == 0 {
-		f.raw("\t%s", name)
-		return
+		return "\t" + name
 	}
-	f.raw("\t%-10s %s", name, strings.Join(s, ", "))
+	return fmt.Sprintf("\t%-10s %s", name, strings.Join(s, ", "))
 }
 
-// comment writes a comment, in lines that are as long as given.
+// op writes an instruction.
+func (f *file) op(name string, operands ...any) { f.WriteString(instruction(name, operands...) + "\n") }
+
+// comment writes a comment.
 func (f *file) comment(lines ...string) {
 	for _, l := range lines {
 		f.raw("\t// %s", l)
@@ -68,7 +70,7 @@ func (f *file) comment(lines ...string) {
 // label writes a label.
 func (f *file) label(name string) { f.raw("%s:", name) }
 
-// text begins a function: what is in the table of contents of the file, and its head.
+// text begins a function, with a comment before it.
 func (f *file) text(name, frame string, lines ...string) {
 	f.raw("")
 	for _, l := range lines {
