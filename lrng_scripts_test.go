@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -188,8 +189,8 @@ type startingSource struct {
 	*estest.Fake
 	tests *health.Tests
 	noise *rand.Rand
-	stuck bool
-	taken int // samples
+	stuck atomic.Bool
+	taken atomic.Int64 // samples
 }
 
 func newStartingSource(t *testing.T) *startingSource {
@@ -206,10 +207,10 @@ func (s *startingSource) get(_ context.Context, p []byte, bits int) (int, error)
 	ready := s.tests.Ready()
 	for range 256 {
 		x := s.noise.Uint64() % 256
-		if s.stuck {
+		if s.stuck.Load() {
 			x = 0
 		}
-		s.taken++
+		s.taken.Add(1)
 		if f := s.tests.Next(x); f != nil {
 			return 0, &es.HealthError{Source: "starting", Test: f.Test, Count: f.Count, Cutoff: f.Cutoff, Permanent: f.Permanent}
 		}
@@ -217,7 +218,7 @@ func (s *startingSource) get(_ context.Context, p []byte, bits int) (int, error)
 	if !ready {
 		return 0, fmt.Errorf("start-up: %w", es.ErrUnavailable) // these samples are not used
 	}
-	copy(p, s.Data(s.taken, len(p)))
+	copy(p, s.Data(int(s.taken.Load()), len(p)))
 	return min(bits, 256), nil
 }
 
@@ -235,7 +236,7 @@ func TestLRNG04SP80090B(t *testing.T) {
 		}
 		mustRead(t, r, 16) // waits
 		synctest.Wait()
-		if first := src.taken - 256; first < 1024 {
+		if first := src.taken.Load() - 256; first < 1024 {
 			t.Errorf("seeded with sample %d and following", first)
 		}
 		for i, call := range src.Calls() {
@@ -248,20 +249,22 @@ func TestLRNG04SP80090B(t *testing.T) {
 		}
 
 		// An alarm: no credit, while readers go on, until 1024 good samples have passed.
-		src.stuck = true
+		src.stuck.Store(true)
 		if err := reseedFor(t, r, 5*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("reseeded from a stuck source: %v", err)
 		}
 		if got := status(); got.Health != "test failed" || got.Credited != 0 {
 			t.Errorf("after an alarm: %+v", got)
 		}
+		// Before the request, which has the source asked in the background: were it stuck for
+		// longer it would have failed for good.
+		src.stuck.Store(false)
+		taken, seeds := src.taken.Load(), r.Status().Seeds
 		mustRead(t, r.Nonblocking(), 16)
-		src.stuck = false
-		taken, seeds := src.taken, r.Status().Seeds
 		if err := r.Reseed(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if n := src.taken - taken; n < 1024+256 || r.Status().Seeds != seeds+1 {
+		if n := src.taken.Load() - taken; n < 1024+256 || r.Status().Seeds == seeds {
 			t.Errorf("credited again after %d samples", n)
 		}
 		if got := status().Health; got != "tests passed" {
@@ -269,11 +272,11 @@ func TestLRNG04SP80090B(t *testing.T) {
 		}
 
 		// It does not get better: failed for good.
-		src.stuck = true
+		src.stuck.Store(true)
 		if err := reseedFor(t, r, time.Minute); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("reseeded from a stuck source: %v", err)
 		}
-		src.stuck = false
+		src.stuck.Store(false)
 		seeds = r.Status().Seeds
 		if err := reseedFor(t, r, 10*time.Minute); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("reseeded from a source that had failed for good: %v", err)

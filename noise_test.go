@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/lrng-go/lrng/es"
 	"github.com/lrng-go/lrng/es/estest"
@@ -67,6 +68,10 @@ func TestNoiseEstimate(t *testing.T) {
 		}
 		if _, err := json.Marshal(st); err != nil {
 			t.Errorf("%d: %v", i, err)
+		}
+		// The seed does not wait for the logger.
+		for end := time.Now().Add(5 * time.Second); log.count("noise is below its claim") < tt.logged && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
 		}
 		if n := log.count("noise is below its claim"); n != tt.logged {
 			t.Errorf("%d: %d warnings; want %d\n%s", i, n, tt.logged, &log)
