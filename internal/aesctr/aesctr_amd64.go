@@ -7,11 +7,22 @@ import (
 	"github.com/lrng-go/lrng/internal/impl"
 )
 
-// useAESNI says that Expand makes keys for the assembly. Everything in it is
-// SSE2, which every amd64 has, or AES-NI.
-var useAESNI = cpu.HasAESNI()
+// Either of them says that Expand makes keys for the assembly. Everything in it is
+// SSE2, which every amd64 has, or AES-NI, apart from ctrVAES. That one is used for
+// long streams and the rest of the assembly with it.
+var (
+	useVAES  = cpu.HasVAES() && cpu.HasAESNI()
+	useAESNI = cpu.HasAESNI()
+)
 
-func init() { impl.Register("aesctr", "AES-NI", &useAESNI) }
+// vaesBlocks is the number of blocks from which on ctrVAES is used. Up to eight take
+// ctrAESNI one round of its own, which is over before the other is prepared.
+const vaesBlocks = 9
+
+func init() {
+	impl.Register("aesctr", "VAES", &useVAES)
+	impl.Register("aesctr", "AES-NI", &useAESNI)
+}
 
 // The functions in aesctr_amd64.s. W holds rounds+1 round keys as FIPS 197
 // orders their bytes; blocks is at least 1.
@@ -25,13 +36,16 @@ func expandAESNI(w *[2 * 15]uint64, key *byte, rounds int)
 func ctrAESNI(w *[2 * 15]uint64, rounds int, dst *byte, blocks int, v *[BlockSize]byte)
 
 //go:noescape
+func ctrVAES(w *[2 * 15]uint64, rounds int, dst *byte, blocks int, v *[BlockSize]byte)
+
+//go:noescape
 func bccAESNI(w *[2 * 15]uint64, rounds int, chains *[Chains][BlockSize]byte, data *byte, blocks int)
 
 //go:noescape
 func encryptAESNI(w *[2 * 15]uint64, rounds int, dst, src *[BlockSize]byte)
 
 func (k *Key) expand(key []byte) {
-	if k.asm = useAESNI; k.asm {
+	if k.asm = useAESNI || useVAES; k.asm {
 		expandAESNI(&k.w, &key[0], k.rounds)
 	} else {
 		expandGeneric(k, key)
@@ -39,10 +53,14 @@ func (k *Key) expand(key []byte) {
 }
 
 func (k *Key) ctr(dst []byte, v *[BlockSize]byte) {
-	if k.asm {
-		ctrAESNI(&k.w, k.rounds, &dst[0], len(dst)/BlockSize, v)
-	} else {
+	blocks := len(dst) / BlockSize
+	switch {
+	case !k.asm:
 		ctrGeneric(k, dst, v)
+	case blocks >= vaesBlocks && useVAES:
+		ctrVAES(&k.w, k.rounds, &dst[0], blocks, v)
+	default:
+		ctrAESNI(&k.w, k.rounds, &dst[0], blocks, v)
 	}
 }
 

@@ -31,6 +31,11 @@ import (
 // HasAESNI reports whether the CPU has the AES instructions of x86.
 func HasAESNI() bool { return detected().aesni }
 
+// HasVAES reports whether the CPU has the AES instructions of x86 for 512 bits at a
+// time, and the rest of AVX-512 that goes with them: VAES, AVX512F, AVX512BW, and BMI2,
+// with an operating system that keeps the registers.
+func HasVAES() bool { return detected().vaes }
+
 // HasRDRAND reports whether the CPU announces RDRAND: CPUID leaf 1, ECX bit 30.
 func HasRDRAND() bool { return detected().rdrand }
 
@@ -74,6 +79,7 @@ type facts struct {
 	x86        bool // CPUID was there and answered
 	hypervisor bool
 	aesni      bool
+	vaes       bool
 	rdrand     bool
 	rdseed     bool
 	amdFamily  int
@@ -104,6 +110,7 @@ func extract(c *cpuid.CPUInfo, arch string) facts {
 		x86:        true,
 		hypervisor: c.Supports(cpuid.HYPERVISOR),
 		aesni:      c.Supports(cpuid.AESNI),
+		vaes:       c.Supports(cpuid.VAES, cpuid.AVX512F, cpuid.AVX512BW, cpuid.BMI2),
 		rdrand:     c.Supports(cpuid.RDRAND),
 		rdseed:     c.Supports(cpuid.RDSEED),
 	}

@@ -26,6 +26,12 @@ func TestExtract(t *testing.T) {
 	}{
 		{"Zen 4 guest", machine(cpuid.AMD, 0x19, cpuid.RDRAND, cpuid.RDSEED, cpuid.AESNI, cpuid.HYPERVISOR), "amd64",
 			facts{x86: true, hypervisor: true, aesni: true, rdrand: true, rdseed: true, amdFamily: 0x19}},
+		{"VAES with AVX-512", machine(cpuid.AMD, 0x19, cpuid.AESNI, cpuid.VAES, cpuid.AVX512F, cpuid.AVX512BW, cpuid.BMI2), "amd64",
+			facts{x86: true, aesni: true, vaes: true, amdFamily: 0x19}},
+		{"VAES without", machine(cpuid.AMD, 0x19, cpuid.AESNI, cpuid.VAES, cpuid.BMI2), "amd64",
+			facts{x86: true, aesni: true, amdFamily: 0x19}},
+		{"AVX-512 without VAES", machine(cpuid.Intel, 6, cpuid.AESNI, cpuid.AVX512F, cpuid.AVX512BW, cpuid.BMI2), "amd64",
+			facts{x86: true, aesni: true}},
 		{"Excavator", machine(cpuid.AMD, 0x15, cpuid.RDRAND, cpuid.AESNI), "amd64",
 			facts{x86: true, aesni: true, rdrand: true, amdFamily: 0x15}},
 		{"Ivy Bridge", machine(cpuid.Intel, 6, cpuid.RDRAND), "amd64", facts{x86: true, rdrand: true}},
@@ -54,7 +60,7 @@ func TestAnswers(t *testing.T) {
 	check := func(when string) {
 		t.Helper()
 		virtual, known := Hypervisor()
-		got := facts{known, virtual, HasAESNI(), HasRDRAND(), HasRDSEED(), AMDFamily(), HasRNDR(), HasDARN(), HasTRNG()}
+		got := facts{known, virtual, HasAESNI(), HasVAES(), HasRDRAND(), HasRDSEED(), AMDFamily(), HasRNDR(), HasDARN(), HasTRNG()}
 		if got != want {
 			t.Errorf("%s: got %+v, want %+v", when, got, want)
 		}
@@ -143,6 +149,13 @@ func TestAgainstKernel(t *testing.T) {
 		t.Skip("no flags in /proc/cpuinfo")
 	}
 	virtual, _ := Hypervisor()
+	wantVAES := true
+	for _, name := range []string{"vaes", "avx512f", "avx512bw", "bmi2"} {
+		wantVAES = wantVAES && slices.Contains(flags, name)
+	}
+	if got := HasVAES(); got != wantVAES {
+		t.Errorf("VAES with AVX-512: got %v, the kernel says %v", got, wantVAES)
+	}
 	for name, got := range map[string]bool{"aes": HasAESNI(), "rdrand": HasRDRAND(), "rdseed": HasRDSEED(), "hypervisor": virtual} {
 		// The kernel strikes what it distrusts, CPUID does not: on the AMD
 		// families before 0x17 rdrand, on Zen 5 with old microcode rdseed.
