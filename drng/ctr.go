@@ -104,11 +104,16 @@ type ctrMemory struct {
 	v        [ctrBlockSize]byte
 	expanded aesctr.Key
 
-	// Provided_data and temp of Update; zero between calls.
-	provided, temp [ctrMaxSeedlen]byte
+	// Zero between calls: provided_data of Update; its temp, or output and temp, or the
+	// input of the derivation function.
+	provided [ctrMaxSeedlen]byte
+	work     ctrWork
 
 	df ctrDFMemory
 }
+
+// ctrWork has room for temp and for output that is made together with it.
+type ctrWork = [16 * ctrBlockSize]byte
 
 var _ DRNG = (*CTR)(nil)
 
@@ -202,9 +207,9 @@ func (c *CTR) seed(seed, additional []byte) error {
 
 // use has c work in m; nil is no memory.
 func (c *CTR) use(m *ctrMemory) {
-	c.ctrMemory, c.cipher.own, c.df.ctrDFMemory, c.df.derived.own = m, nil, nil, nil
+	c.ctrMemory, c.cipher.own, c.df.ctrDFMemory, c.df.buf, c.df.derived.own = m, nil, nil, nil, nil
 	if m != nil {
-		c.cipher.own, c.df.ctrDFMemory, c.df.derived.own = &m.expanded, &m.df, &m.df.expanded
+		c.cipher.own, c.df.ctrDFMemory, c.df.buf, c.df.derived.own = &m.expanded, &m.df, &m.work, &m.df.expanded
 	}
 }
 
@@ -237,27 +242,47 @@ func (c *CTR) Generate(out, additional []byte) error {
 		c.update()
 	}
 
-	c.cipher.stream(out, &c.v) // Steps 3 to 5.
-	c.update()                 // Step 6: with additional_input, or zeros.
-	c.reseedCounter++          // Step 7.
-	zero.Bytes(c.provided[:])
+	// Steps 3 to 5, and Step 6: with additional_input, or zeros. Update encrypts what
+	// follows the output; there is time to be saved by doing short ones together.
+	whole := ctrWholeBlocks(len(out))
+	if n := whole + ctrWholeBlocks(c.seedlen()); n <= len(c.work) {
+		c.cipher.stream(c.work[:n], &c.v)
+		copy(out, c.work[:whole])
+		c.finishUpdate(c.work[whole:n])
+		zero.Bytes(c.work[:n])
+	} else {
+		c.cipher.stream(out, &c.v)
+		c.update()
+	}
+	c.reseedCounter++ // Step 7.
+	if len(additional) > 0 {
+		zero.Bytes(c.provided[:])
+	}
 	runtime.KeepAlive(c)
 	return nil
 }
 
+// ctrWholeBlocks returns the length of the whole blocks that n bytes are in.
+func ctrWholeBlocks(n int) int { return (n + ctrBlockSize - 1) &^ (ctrBlockSize - 1) }
+
 // update is CTR_DRBG_Update, SP 800-90A Rev. 1, Section 10.2.1.2, with
 // provided_data in c.provided.
 func (c *CTR) update() {
-	defer zero.Bytes(c.temp[:])
-	n := c.seedlen()
-
 	// Steps 1 to 3: whole blocks, of which the first seedlen bits count.
-	c.cipher.stream(c.temp[:(n+ctrBlockSize-1)/ctrBlockSize*ctrBlockSize], &c.v)
-	// Step 4.
-	subtle.XORBytes(c.temp[:n], c.temp[:n], c.provided[:n])
+	temp := c.work[:ctrWholeBlocks(c.seedlen())]
+	c.cipher.stream(temp, &c.v)
+	c.finishUpdate(temp)
+	zero.Bytes(temp)
+}
+
+// finishUpdate is Steps 4 to 6 of Update.
+func (c *CTR) finishUpdate(temp []byte) {
+	n := c.seedlen()
+	temp = temp[:n]
+	subtle.XORBytes(temp, temp, c.provided[:n]) // Step 4.
 	// Steps 5 and 6.
-	copy(c.key[:], c.temp[:c.keySize])
-	copy(c.v[:], c.temp[c.keySize:n])
+	copy(c.key[:], temp[:c.keySize])
+	copy(c.v[:], temp[c.keySize:])
 	c.cipher.setKey(c.key[:c.keySize])
 }
 

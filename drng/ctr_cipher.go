@@ -100,7 +100,7 @@ func (s *ctrStd) setKey(key []byte) {
 }
 
 func (s *ctrStd) ctr(dst []byte, v *[ctrBlockSize]byte) {
-	defer zero.Bytes(s.buf[:])
+	defer zero.Bytes(s.buf[:min(max(ctrWholeBlocks(len(dst)), ctrBlockSize), len(s.buf))])
 	if s.stream == nil {
 		next := *v
 		ctrAdd(&next, 1)
@@ -109,18 +109,17 @@ func (s *ctrStd) ctr(dst []byte, v *[ctrBlockSize]byte) {
 	}
 	for len(dst) > 0 {
 		n := min(len(dst), len(s.buf))
-		blocks := (n + ctrBlockSize - 1) / ctrBlockSize
-		b := s.buf[:blocks*ctrBlockSize]
+		b := s.buf[:ctrWholeBlocks(n)]
 		clear(b)
 		s.stream.XORKeyStream(b, b)
 		copy(dst[:n], b)
 		dst = dst[n:]
-		ctrAdd(v, uint64(blocks))
+		ctrAdd(v, uint64(len(b)/ctrBlockSize))
 	}
 }
 
 func (s *ctrStd) bcc(chains *ctrChains, data []byte) {
-	defer zero.Bytes(s.buf[:])
+	defer zero.Bytes(s.buf[:ctrBlockSize+len(data)])
 	for i := range chains {
 		// BCC is CBC with the chaining value as IV, of which the last block counts.
 		chain := s.buf[:ctrBlockSize]
@@ -134,12 +133,12 @@ func (s *ctrStd) bcc(chains *ctrChains, data []byte) {
 }
 
 func (s *ctrStd) iterate(dst []byte, x *[ctrBlockSize]byte) {
-	defer zero.Bytes(s.buf[:])
+	defer zero.Bytes(s.buf[:ctrWholeBlocks(len(dst))])
 	// It is CBC of zeros, with x as IV.
 	iv := s.buf[:ctrBlockSize]
 	copy(iv, x[:])
 	mode := cipher.NewCBCEncrypter(s.block, iv)
-	b := s.buf[:(len(dst)+ctrBlockSize-1)/ctrBlockSize*ctrBlockSize]
+	b := s.buf[:ctrWholeBlocks(len(dst))]
 	clear(b)
 	mode.CryptBlocks(b, b)
 	copy(dst, b)

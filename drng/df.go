@@ -17,8 +17,11 @@ type ctrDF struct {
 	cipher ctrCipher
 	start  ctrChains
 
-	derived      ctrCipher // with the key of Step 10
-	*ctrDFMemory           // secret memory of the mechanism; nil without a state
+	derived ctrCipher // with the key of Step 10
+
+	// Secret memory of the mechanism; nil without a state.
+	*ctrDFMemory
+	buf *ctrWork // S, as far as it has not gone into the chains
 }
 
 // ctrDFMemory is what is at work; zero between calls.
@@ -26,8 +29,7 @@ type ctrDFMemory struct {
 	expanded aesctr.Key // of derived
 	chains   ctrChains
 	temp     [aesctr.Chains * ctrBlockSize]byte
-	buf      [16 * ctrBlockSize]byte // S, as far as it has not gone into the chains
-	n        int                     // bytes in buf
+	n, most  int // bytes in buf, now and up to now
 }
 
 // ctrChains are the chaining values of BCC, one for each block of temp.
@@ -79,6 +81,7 @@ func (d *ctrDF) derive(out, a, b []byte) {
 		d.buf[d.n] = 0
 		d.n++
 	}
+	d.most = max(d.most, d.n)
 	d.cipher.bcc(&d.chains, d.buf[:d.n])
 	for i := range d.chains {
 		copy(d.temp[i*ctrBlockSize:], d.chains[i][:])
@@ -99,7 +102,7 @@ func (d *ctrDF) write(p []byte) {
 		p = p[m:]
 		if d.n += m; d.n == len(d.buf) {
 			d.cipher.bcc(&d.chains, d.buf[:])
-			d.n = 0
+			d.n, d.most = 0, len(d.buf)
 		}
 	}
 }
@@ -111,6 +114,6 @@ func (d *ctrDF) wipe() {
 		zero.Bytes(d.chains[i][:])
 	}
 	zero.Bytes(d.temp[:])
-	zero.Bytes(d.buf[:])
-	d.n = 0
+	zero.Bytes(d.buf[:d.most])
+	d.n, d.most = 0, 0
 }

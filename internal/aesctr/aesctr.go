@@ -42,10 +42,11 @@ func (k *Key) Expand(key []byte) {
 	default:
 		panic("aesctr: internal error: key length")
 	}
-	if rounds := len(key)/4 + 6; rounds != k.rounds {
-		k.Clear() // a shorter schedule would leave the rest of a longer one
-		k.rounds = rounds
+	rounds := len(key)/4 + 6
+	if rounds < k.rounds {
+		k.Clear() // a shorter schedule would leave the rest of the longer one
 	}
+	k.rounds = rounds
 	k.expand(key)
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 // Either of them says that Expand makes keys for the assembly. Everything in it is
-// SSE2, which every amd64 has, or AES-NI, apart from ctrVAES. That one is used for
+// SSSE3 at most, which comes with AES-NI, or that, apart from ctrVAES. That one is used for
 // long streams and the rest of the assembly with it.
 var (
 	useVAES  = cpu.HasVAES() && cpu.HasAESNI()

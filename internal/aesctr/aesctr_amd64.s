@@ -2,7 +2,7 @@
 
 #include "textflag.h"
 
-// AES with AES-NI; otherwise SSE2 only. See Intel, "Advanced Encryption
+// AES with AES-NI; otherwise SSSE3 at most, which comes with it. See Intel, "Advanced Encryption
 // Standard (AES) New Instructions", document 323641. At the end is a function for
 // newer processors, with registers of its own.
 //
@@ -31,19 +31,26 @@
 //	X3      SubWord(…) or SubWord(RotWord(…)) ⊕ Rcon in every word
 //	X4      scratch
 //	X5      0
+//	X6      the order of bytes for SUBROTWORD
+
+// Four times RotWord of word 3, and of word 1.
+DATA rotWord3<>+0(SB)/8, $0x0c0f0e0d0c0f0e0d
+DATA rotWord3<>+8(SB)/8, $0x0c0f0e0d0c0f0e0d
+GLOBL rotWord3<>(SB), RODATA|NOPTR, $16
+DATA rotWord1<>+0(SB)/8, $0x0407060504070605
+DATA rotWord1<>+8(SB)/8, $0x0407060504070605
+GLOBL rotWord1<>(SB), RODATA|NOPTR, $16
 
 // SUBWORD sets X3 to four times SubWord(word n of x).
 #define SUBWORD(x, n) \
 	PSHUFD  $(n*0x55), x, X3 \
 	AESENCLAST X5, X3
 
-// SUBROTWORD sets X3 to four times SubWord(RotWord(word n of x)) ⊕ X2.
-#define SUBROTWORD(x, n) \
-	PSHUFD  $(n*0x55), x, X3 \
-	MOVO    X3, X4           \
-	PSRLL   $8, X3           \
-	PSLLL   $24, X4          \
-	POR     X4, X3           \
+// SUBROTWORD sets X3 to four times SubWord(RotWord(word of x)) ⊕ X2. The word is that of
+// X6.
+#define SUBROTWORD(x) \
+	MOVO    x, X3            \
+	PSHUFB  X6, X3           \
 	AESENCLAST X2, X3
 
 // FOURWORDS replaces the words a b c d of x by a⊕t, a⊕b⊕t, a⊕b⊕c⊕t and
@@ -75,6 +82,7 @@ TEXT ·expandAESNI(SB), NOSPLIT, $0-24
 	MOVOU   (SI), X0
 	MOVOU   X0, (DI)
 	RCON(1)
+	MOVOU   rotWord3<>+0(SB), X6
 	CMPQ    CX, $12
 	JB      key128
 	JE      key192
@@ -87,7 +95,7 @@ TEXT ·expandAESNI(SB), NOSPLIT, $0-24
 
 loop256:
 	ADDQ    $32, DI
-	SUBROTWORD(X1, 3)
+	SUBROTWORD(X1)
 	FOURWORDS(X0)
 	MOVOU   X0, (DI)
 	DECQ    DX
@@ -104,11 +112,12 @@ key192:
 	// there is room for them.
 	MOVQ    16(SI), X1
 	MOVQ    X1, 16(DI)
+	MOVOU   rotWord1<>+0(SB), X6
 	MOVQ    $8, DX
 
 loop192:
 	ADDQ    $24, DI
-	SUBROTWORD(X1, 1)
+	SUBROTWORD(X1)
 	FOURWORDS(X0)
 	MOVOU   X0, (DI)
 	// The words e f become d⊕e and d⊕e⊕f, with d the last word of X0.
@@ -129,7 +138,7 @@ key128:
 
 loop128:
 	ADDQ    $16, DI
-	SUBROTWORD(X0, 3)
+	SUBROTWORD(X0)
 	FOURWORDS(X0)
 	MOVOU   X0, (DI)
 	NEXTRCON
