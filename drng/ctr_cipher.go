@@ -72,10 +72,7 @@ func (c *ctrCipher) iterate(dst []byte, x *[ctrBlockSize]byte) {
 		c.std.iterate(dst, x)
 		return
 	}
-	for len(dst) > 0 {
-		c.own.Encrypt(x, x)
-		dst = dst[copy(dst, x[:]):]
-	}
+	c.own.Iterate(dst, x)
 }
 
 // clear wipes the key. In FIPS mode it drops it: the memory is not ours.

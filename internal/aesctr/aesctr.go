@@ -86,10 +86,20 @@ func (k *Key) BCC(chains *[Chains][BlockSize]byte, data []byte) {
 	}
 }
 
-// Encrypt encrypts the block src to dst, which may be the same.
-func (k *Key) Encrypt(dst, src *[BlockSize]byte) {
+// Iterate fills dst with the encryption of x, the encryption of that, and so on. X becomes
+// the last block, of which dst gets what fits. It must not be part of dst.
+func (k *Key) Iterate(dst []byte, x *[BlockSize]byte) {
 	k.mustBeSet()
-	k.encrypt(dst, src)
+	if n := len(dst) / BlockSize; n > 0 {
+		k.iterate(dst[:n*BlockSize], x)
+		dst = dst[n*BlockSize:]
+	}
+	if len(dst) > 0 {
+		var last [BlockSize]byte
+		k.iterate(last[:], x)
+		copy(dst, last[:])
+		zero.Bytes(last[:])
+	}
 }
 
 func (k *Key) mustBeSet() {

@@ -42,7 +42,7 @@ func ctrVAES(w *[2 * 15]uint64, rounds int, dst *byte, blocks int, v *[BlockSize
 func bccAESNI(w *[2 * 15]uint64, rounds int, chains *[Chains][BlockSize]byte, data *byte, blocks int)
 
 //go:noescape
-func encryptAESNI(w *[2 * 15]uint64, rounds int, dst, src *[BlockSize]byte)
+func iterateAESNI(w *[2 * 15]uint64, rounds int, dst *byte, blocks int, x *[BlockSize]byte)
 
 func (k *Key) expand(key []byte) {
 	if k.asm = useAESNI || useVAES; k.asm {
@@ -72,10 +72,10 @@ func (k *Key) bcc(chains *[Chains][BlockSize]byte, data []byte) {
 	}
 }
 
-func (k *Key) encrypt(dst, src *[BlockSize]byte) {
+func (k *Key) iterate(dst []byte, x *[BlockSize]byte) {
 	if k.asm {
-		encryptAESNI(&k.w, k.rounds, dst, src)
+		iterateAESNI(&k.w, k.rounds, &dst[0], len(dst)/BlockSize, x)
 	} else {
-		encryptGeneric(k, dst, src)
+		iterateGeneric(k, dst, x)
 	}
 }

@@ -327,15 +327,23 @@ block:
 	PXOR    X8, X8
 	RET
 
-// func encryptAESNI(w *[30]uint64, rounds int, dst, src *[16]byte)
-TEXT ·encryptAESNI(SB), NOSPLIT, $0-32
+// func iterateAESNI(w *[30]uint64, rounds int, dst *byte, blocks int, x *[16]byte)
+TEXT ·iterateAESNI(SB), NOSPLIT, $0-40
 	MOVQ    w+0(FP), AX
 	MOVQ    rounds+8(FP), CX
 	MOVQ    dst+16(FP), DI
-	MOVQ    src+24(FP), SI
+	MOVQ    blocks+24(FP), R12
+	MOVQ    x+32(FP), SI
 	MOVOU   (SI), X0
-	ROUNDS(ALL1, rounds1)
+
+next:
+	ROUNDS(ALL1, roundsNext)
 	MOVOU   X0, (DI)
+	ADDQ    $16, DI
+	DECQ    R12
+	JNZ     next
+
+	MOVOU   X0, (SI)
 	PXOR    X0, X0
 	PXOR    X8, X8
 	RET

@@ -406,10 +406,13 @@ func bccGeneric(k *Key, chains *[Chains][BlockSize]byte, data []byte) {
 	copy(chains[:], g[:])
 }
 
-// encryptGeneric is the portable Encrypt.
-func encryptGeneric(k *Key, dst, src *[BlockSize]byte) {
-	g := group{*src}
+// iterateGeneric is the portable Iterate for whole blocks.
+func iterateGeneric(k *Key, dst []byte, x *[BlockSize]byte) {
+	g := group{*x}
 	defer g.wipe()
-	g.encrypt(k)
-	*dst = g[0]
+	for ; len(dst) > 0; dst = dst[BlockSize:] {
+		g.encrypt(k)
+		copy(dst, g[0][:])
+	}
+	*x = g[0]
 }
