@@ -79,7 +79,7 @@ type CTRConfig struct {
 //
 // In FIPS mode, which NewCTR asks for once, blocks are encrypted by nothing but
 // the CTR and CBC modes of the Go Cryptographic Module, and the type works with
-// GODEBUG=fips140=only. That allocates, with Go 1.26 twice in a request and nine
+// GODEBUG=fips140=only. That allocates, with Go 1.26 twice in a request and six
 // times in one whose additional input goes through the derivation function, and
 // leaves expanded keys in garbage that cannot be wiped: all of the last 2000 keys of an
 // instance were in a dump of its process, where [Hash] and [HMAC] left none. On CPUs without AES
