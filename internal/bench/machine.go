@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/klauspost/cpuid/v2"
+	"github.com/lrng-go/lrng"
 )
 
 // A machine is what the figures hold for.
@@ -17,18 +18,23 @@ type machine struct {
 	Kernel   string
 	Go       string
 	Procs    int
+	Load     string
+	Package  string // what lrng.Read is like here
 	Date     string
 }
 
-// thisMachine describes this machine, today.
+// thisMachine describes this machine, today. It is called before anything is measured.
 func thisMachine() machine {
 	m := machine{
 		CPU:    strings.TrimSpace(cpuid.CPU.BrandName),
 		Kernel: kernel(),
 		Go:     fmt.Sprintf("%s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH),
 		Procs:  runtime.GOMAXPROCS(0),
+		Load:   load(),
 		Date:   time.Now().UTC().Format(time.DateOnly),
 	}
+	st := lrng.Default().Status()
+	m.Package = fmt.Sprintf("%s, %d bytes ahead of need: %s; memory: %s", st.DRNG, st.OutputBuffer, st.OutputBufferReason, st.Memory)
 	if m.CPU == "" {
 		m.CPU = "unknown"
 	}

@@ -59,12 +59,12 @@ func run(args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer runner.close()
-	sections := plan()
+	machine, sections := thisMachine(), plan()
 	res, err := runner.run(sections)
 	if err != nil {
 		return err
 	}
-	rep := report{machine: thisMachine(), sections: sections, results: res, missing: runner.missing, libraries: runner.libraries(), quick: *isQuick}
+	rep := report{machine: machine, sections: sections, results: res, missing: runner.missing, libraries: runner.libraries(), quick: *isQuick}
 	var page bytes.Buffer
 	rep.write(&page)
 	if _, err := stdout.Write(page.Bytes()); err != nil {

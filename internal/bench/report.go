@@ -42,7 +42,9 @@ func (r report) write(w io.Writer) {
 		{"processors used", fmt.Sprint(m.Procs)},
 		{"kernel", m.Kernel},
 		{"Go", m.Go},
+		{"lrng.Read", m.Package},
 		{"libraries in C", cmpOr(strings.Join(r.libraries, ", "), "none")},
+		{"load before", m.Load},
 		{"date", m.Date},
 		{"time in one goroutine", clockName + ", median of the repetitions"},
 		{"time in several", "wall time, best of the repetitions"},
@@ -124,6 +126,10 @@ func (r report) write(w io.Writer) {
 	p("One request without additional input to the mechanism itself: of 32 bytes in nanoseconds, of longer ones in GB/s.")
 	p("")
 	r.times(w, r.section("mechanisms"), 1)
+	p("")
+	p("Allocations in a request, for those that have any:")
+	p("")
+	r.allocations(w, r.section("mechanisms"))
 
 	p("")
 	p("## Entropy")

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"os"
+	"strings"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -22,4 +25,13 @@ func kernel() string {
 		return "Linux"
 	}
 	return "Linux " + unix.ByteSliceToString(u.Release[:])
+}
+
+// load says how many programs wanted a processor in the last 1, 5 and 15 minutes.
+func load() string {
+	text, _ := os.ReadFile("/proc/loadavg")
+	if f := strings.Fields(string(text)); len(f) > 3 {
+		return strings.Join(f[:3], " ")
+	}
+	return "unknown"
 }

@@ -16,3 +16,6 @@ func threadTime() int64 { return int64(time.Since(epoch)) }
 
 // kernel returns the name of the operating system.
 func kernel() string { return runtime.GOOS }
+
+// load is unknown.
+func load() string { return "unknown" }
