@@ -31,16 +31,16 @@ import (
 // HasAESNI reports whether the CPU has the AES instructions of x86.
 func HasAESNI() bool { return detected().aesni }
 
-// HasVAES reports whether the CPU has the AES instructions of x86 for 512 bits at a
-// time, and the rest of AVX-512 that goes with them: VAES, AVX512F, AVX512BW, and BMI2,
-// with an operating system that keeps the registers.
-func HasVAES() bool { return detected().vaes }
-
 // HasRDRAND reports whether the CPU announces RDRAND: CPUID leaf 1, ECX bit 30.
 func HasRDRAND() bool { return detected().rdrand }
 
 // HasRDSEED reports whether the CPU announces RDSEED: CPUID leaf 7, EBX bit 18.
 func HasRDSEED() bool { return detected().rdseed }
+
+// HasVAES reports whether the CPU has the AES instructions of x86 for 512 bits at a
+// time, and the rest that goes with them: VAES, AVX512F, AVX512BW and BMI2, with an
+// operating system that saves the registers.
+func HasVAES() bool { return detected().vaes }
 
 // AMDFamily returns the family of a CPU made by AMD, the extended family
 // included, as 0x19 for Zen 3 and 4; for every other CPU it returns 0.
@@ -79,13 +79,13 @@ type facts struct {
 	x86        bool // CPUID was there and answered
 	hypervisor bool
 	aesni      bool
-	vaes       bool
 	rdrand     bool
 	rdseed     bool
 	amdFamily  int
 	rndr       bool
 	darn       bool
 	trng       bool
+	vaes       bool
 }
 
 // detected keeps a copy because cpuid.CPU is open to everybody: a program that
@@ -110,10 +110,10 @@ func extract(c *cpuid.CPUInfo, arch string) facts {
 		x86:        true,
 		hypervisor: c.Supports(cpuid.HYPERVISOR),
 		aesni:      c.Supports(cpuid.AESNI),
-		vaes:       c.Supports(cpuid.VAES, cpuid.AVX512F, cpuid.AVX512BW, cpuid.BMI2),
 		rdrand:     c.Supports(cpuid.RDRAND),
 		rdseed:     c.Supports(cpuid.RDSEED),
 	}
+	f.vaes = c.Supports(cpuid.VAES, cpuid.AVX512F, cpuid.AVX512BW, cpuid.BMI2)
 	if c.VendorID == cpuid.AMD {
 		f.amdFamily = c.Family
 	}
