@@ -102,6 +102,12 @@ func (k *Key) Iterate(dst []byte, x *[BlockSize]byte) {
 	}
 }
 
+// Encrypt encrypts the block src to dst, which may be the same.
+func (k *Key) Encrypt(dst, src *[BlockSize]byte) {
+	k.mustBeSet()
+	k.encrypt(dst, src)
+}
+
 func (k *Key) mustBeSet() {
 	if k.rounds == 0 {
 		panic("aesctr: internal error: no key")

@@ -44,6 +44,9 @@ func bccAESNI(w *[2 * 15]uint64, rounds int, chains *[Chains][BlockSize]byte, da
 //go:noescape
 func iterateAESNI(w *[2 * 15]uint64, rounds int, dst *byte, blocks int, x *[BlockSize]byte)
 
+//go:noescape
+func encryptAESNI(w *[2 * 15]uint64, rounds int, dst, src *[BlockSize]byte)
+
 func (k *Key) expand(key []byte) {
 	if k.asm = useAESNI || useVAES; k.asm {
 		expandAESNI(&k.w, &key[0], k.rounds)
@@ -77,5 +80,13 @@ func (k *Key) iterate(dst []byte, x *[BlockSize]byte) {
 		iterateAESNI(&k.w, k.rounds, &dst[0], len(dst)/BlockSize, x)
 	} else {
 		iterateGeneric(k, dst, x)
+	}
+}
+
+func (k *Key) encrypt(dst, src *[BlockSize]byte) {
+	if k.asm {
+		encryptAESNI(&k.w, k.rounds, dst, src)
+	} else {
+		encryptGeneric(k, dst, src)
 	}
 }

@@ -348,6 +348,19 @@ next:
 	PXOR    X8, X8
 	RET
 
+// func encryptAESNI(w *[30]uint64, rounds int, dst, src *[16]byte)
+TEXT ·encryptAESNI(SB), NOSPLIT, $0-32
+	MOVQ    w+0(FP), AX
+	MOVQ    rounds+8(FP), CX
+	MOVQ    dst+16(FP), DI
+	MOVQ    src+24(FP), SI
+	MOVOU   (SI), X0
+	ROUNDS(ALL1, rounds1)
+	MOVOU   X0, (DI)
+	PXOR    X0, X0
+	PXOR    X8, X8
+	RET
+
 // ---------------------------------------------------------------------------
 // CTR with VAES and AVX-512 (F and BW): four blocks in a register.
 //

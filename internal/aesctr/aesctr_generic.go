@@ -416,3 +416,11 @@ func iterateGeneric(k *Key, dst []byte, x *[BlockSize]byte) {
 	}
 	*x = g[0]
 }
+
+// encryptGeneric is the portable Encrypt.
+func encryptGeneric(k *Key, dst, src *[BlockSize]byte) {
+	g := group{*src}
+	defer g.wipe()
+	g.encrypt(k)
+	*dst = g[0]
+}

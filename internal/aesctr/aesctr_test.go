@@ -94,10 +94,9 @@ func TestFIPS197(t *testing.T) {
 			var k aesctr.Key
 			k.Expand(key[:n])
 			b := block(decode(t, "00112233445566778899aabbccddeeff"))
-			var out block
-			k.Iterate(out[:], &b)
-			if got := hex.EncodeToString(out[:]); got != want || b != out {
-				t.Errorf("AES-%d: got %s and %x, want %s", 8*n, got, b, want)
+			k.Encrypt(&b, &b)
+			if got := hex.EncodeToString(b[:]); got != want {
+				t.Errorf("AES-%d: got %s, want %s", 8*n, got, want)
 			}
 		}
 	})
@@ -315,6 +314,37 @@ func TestIterateMatchesStandardLibrary(t *testing.T) {
 	})
 }
 
+func TestEncryptMatchesStandardLibrary(t *testing.T) {
+	everywhere(t, func(t *testing.T) {
+		r := source(3)
+		for _, size := range []int{16, 24, 32} {
+			key := make([]byte, size)
+			for n := range 200 {
+				fill(r, key)
+				b, err := aes.NewCipher(key)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var k aesctr.Key
+				k.Expand(key)
+
+				mem := make([]byte, 64)
+				fill(r, mem)
+				from, to := n%17, n%11+33
+				if n%4 == 0 {
+					to = from
+				}
+				want := bytes.Clone(mem)
+				b.Encrypt(want[to:to+blockSize], want[from:from+blockSize])
+				k.Encrypt((*block)(mem[to:]), (*block)(mem[from:]))
+				if !bytes.Equal(mem, want) {
+					t.Fatalf("AES-%d, block at %d to %d: memory is %x, want %x", 8*size, from, to, mem, want)
+				}
+			}
+		}
+	})
+}
+
 // The implementations lay out round keys differently. One that was expanded for
 // the one is never given to the other.
 func TestKeyKeepsItsImplementation(t *testing.T) {
@@ -327,7 +357,7 @@ func TestKeyKeepsItsImplementation(t *testing.T) {
 	data := make([]byte, 2*blockSize)
 	wantStream, _ := ctrModel(b, 100, start)
 	wantChain := bccModel(b, start, data)
-	wantBlock := bccModel(b, start, data[:blockSize]) // of zeros: nothing but encryption
+	wantBlock := bccModel(b, start, data[:blockSize]) // of zeros: Encrypt
 
 	keys := make(map[string]aesctr.Key)
 	for name := range impl.All("aesctr") {
@@ -338,7 +368,7 @@ func TestKeyKeepsItsImplementation(t *testing.T) {
 	for using := range impl.All("aesctr") {
 		for made, k := range keys {
 			got, v, chains := start, start, [aesctr.Chains]block{start}
-			k.Iterate(make([]byte, blockSize), &got)
+			k.Encrypt(&got, &got)
 			stream := make([]byte, 100)
 			k.CTR(stream, &v)
 			k.BCC(&chains, data)
@@ -401,6 +431,7 @@ func TestMisusePanics(t *testing.T) {
 	for range 2 {
 		mustPanic("CTR without key", func() { k.CTR(make([]byte, 16), new(block)) })
 		mustPanic("BCC without key", func() { k.BCC(new([aesctr.Chains]block), make([]byte, 16)) })
+		mustPanic("Encrypt without key", func() { k.Encrypt(new(block), new(block)) })
 		mustPanic("Iterate without key", func() { k.Iterate(make([]byte, 16), new(block)) })
 		k.Expand(make([]byte, 16))
 		k.Clear()
@@ -424,6 +455,7 @@ func TestNothingAllocates(t *testing.T) {
 			k.CTR(out[:], &v)
 			k.BCC(&chains, out[:96])
 			k.Iterate(out[:], &v)
+			k.Encrypt(&v, &v)
 			k.Clear()
 		})
 		if n != 0 {
