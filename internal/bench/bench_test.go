@@ -291,7 +291,7 @@ func TestPlots(t *testing.T) {
 			continue
 		}
 		text := checkSVG(t, name, svg)
-		for _, want := range []string{"lrng own", "lrng fresh", cryptoRand, cryptoRandFIPS} {
+		for _, want := range []string{"lrng own", "lrng.Read", cryptoRand, cryptoRandFIPS} {
 			if !slices.Contains(text, want) {
 				t.Errorf("%s does not show %s", name, want)
 			}

@@ -59,6 +59,7 @@ var (
 			{"lrng CTR ahead", ours, here, "ahead CTR"},
 			{"lrng CTR own", ours, here, "own CTR"},
 			{"lrng CTR fresh", ours, here, "fresh CTR"},
+			{"lrng.Read, FIPS mode", ours, fips, "package"},
 			{"lrng ahead, FIPS mode", ours, fips, "ahead"},
 			{"lrng fresh, FIPS mode", ours, fips, "fresh"},
 			{cryptoRand, peer, here, "crypto/rand"},
@@ -112,6 +113,8 @@ var (
 		metric: latency,
 		sizes:  []int{32},
 		contenders: []contender{
+			{"lrng.Read", ours, here, "package"},
+			{"lrng.Read, reseeding", ours, here, "package reseeding"},
 			{"lrng ahead", ours, here, "ahead"},
 			{"lrng ahead, reseeding", ours, here, "ahead reseeding"},
 			{"lrng own", ours, here, "own"},
@@ -131,6 +134,7 @@ var (
 		metric: cpuTime,
 		sizes:  []int{8},
 		contenders: []contender{
+			{"lrng.Default", ours, here, "Uint64 package"},
 			{"lrng ahead", ours, here, "Uint64 ahead"},
 			{"lrng own", ours, here, "Uint64 own"},
 			{"lrng fresh", ours, here, "Uint64 fresh"},

@@ -56,6 +56,7 @@ func subjects() []subject {
 		{name: "own CTR", open: generator(lrng.Config{OutputBuffer: ahead, DRNG: newCTR, Shards: 1})},
 		{name: "fresh CTR", open: generator(lrng.Config{OutputBuffer: -1, DRNG: newCTR}), shared: true},
 
+		reseeding("package", lrng.Config{}),
 		reseeding("ahead", lrng.Config{OutputBuffer: ahead}),
 		reseeding("own", lrng.Config{OutputBuffer: ahead, Shards: 1}),
 		reseeding("fresh", lrng.Config{OutputBuffer: -1}),
@@ -65,6 +66,7 @@ func subjects() []subject {
 		{name: "Uint64 crypto/rand", open: always(uint64s(cryptoUint64)), shared: true},
 		{name: "Uint64 frand own", open: func() (operation, error) { return source(frand.NewSource()), nil }},
 		{name: "Uint64 frand shared", open: always(uint64s(frandUint64)), shared: true},
+		{name: "Uint64 package", open: numbers(lrng.Config{}), shared: true},
 		{name: "Uint64 ahead", open: numbers(lrng.Config{OutputBuffer: ahead}), shared: true},
 		{name: "Uint64 own", open: numbers(lrng.Config{OutputBuffer: ahead, Shards: 1})},
 		{name: "Uint64 fresh", open: numbers(lrng.Config{OutputBuffer: -1}), shared: true},
