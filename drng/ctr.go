@@ -198,8 +198,8 @@ func (c *CTR) seed(seed, additional []byte) error {
 	if c.reseedCounter == 0 {
 		c.cipher.setKey(c.key[:c.keySize]) // Steps 4 and 5 (3 and 4): zeros.
 	}
-	c.update()          // Step 6 (5).
-	c.reseedCounter = 1 // Step 7 (6).
+	c.update(c.provided[:]) // Step 6 (5).
+	c.reseedCounter = 1     // Step 7 (6).
 	zero.Bytes(c.provided[:])
 	runtime.KeepAlive(c)
 	return nil
@@ -233,13 +233,15 @@ func (c *CTR) Generate(out, additional []byte) error {
 	// CTR_DRBG_Generate_algorithm, SP 800-90A Rev. 1, Section 10.2.1.5.
 
 	// Step 2. All of additional is read before out is written.
+	var provided []byte
 	if len(additional) > 0 {
+		provided = c.provided[:]
 		if c.noDF {
 			copy(c.provided[:], additional)
 		} else {
 			c.df.derive(c.provided[:c.seedlen()], additional, nil)
 		}
-		c.update()
+		c.update(provided)
 	}
 
 	// Steps 3 to 5, and Step 6: with additional_input, or zeros. Update encrypts what
@@ -248,16 +250,14 @@ func (c *CTR) Generate(out, additional []byte) error {
 	if n := whole + ctrWholeBlocks(c.seedlen()); n <= len(c.work) {
 		c.cipher.stream(c.work[:n], &c.v)
 		copy(out, c.work[:whole])
-		c.finishUpdate(c.work[whole:n])
+		c.finishUpdate(c.work[whole:n], provided)
 		zero.Bytes(c.work[:n])
 	} else {
 		c.cipher.stream(out, &c.v)
-		c.update()
+		c.update(provided)
 	}
 	c.reseedCounter++ // Step 7.
-	if len(additional) > 0 {
-		zero.Bytes(c.provided[:])
-	}
+	zero.Bytes(provided)
 	runtime.KeepAlive(c)
 	return nil
 }
@@ -265,21 +265,23 @@ func (c *CTR) Generate(out, additional []byte) error {
 // ctrWholeBlocks returns the length of the whole blocks that n bytes are in.
 func ctrWholeBlocks(n int) int { return (n + ctrBlockSize - 1) &^ (ctrBlockSize - 1) }
 
-// update is CTR_DRBG_Update, SP 800-90A Rev. 1, Section 10.2.1.2, with
-// provided_data in c.provided.
-func (c *CTR) update() {
+// update is CTR_DRBG_Update, SP 800-90A Rev. 1, Section 10.2.1.2. Of provided, seedlen bits
+// count; nil stands for zeros.
+func (c *CTR) update(provided []byte) {
 	// Steps 1 to 3: whole blocks, of which the first seedlen bits count.
 	temp := c.work[:ctrWholeBlocks(c.seedlen())]
 	c.cipher.stream(temp, &c.v)
-	c.finishUpdate(temp)
+	c.finishUpdate(temp, provided)
 	zero.Bytes(temp)
 }
 
 // finishUpdate is Steps 4 to 6 of Update.
-func (c *CTR) finishUpdate(temp []byte) {
+func (c *CTR) finishUpdate(temp, provided []byte) {
 	n := c.seedlen()
 	temp = temp[:n]
-	subtle.XORBytes(temp, temp, c.provided[:n]) // Step 4.
+	if provided != nil {
+		subtle.XORBytes(temp, temp, provided[:n]) // Step 4.
+	}
 	// Steps 5 and 6.
 	copy(c.key[:], temp[:c.keySize])
 	copy(c.v[:], temp[c.keySize:])
