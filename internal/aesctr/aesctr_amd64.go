@@ -7,20 +7,27 @@ import (
 	"github.com/lrng-go/lrng/internal/impl"
 )
 
-// Either of them says that Expand makes keys for the assembly. Everything in it is
-// SSSE3 at most, which comes with AES-NI, or that, apart from ctrVAES. That one is used for
-// long streams and the rest of the assembly with it.
+// Each of them says that Expand makes keys for the assembly. Everything in it is
+// SSSE3 at most, which comes with AES-NI, or that, apart from two functions. They are used
+// for long streams, and the rest of the assembly with them.
 var (
-	useVAES  = cpu.HasVAES() && cpu.HasAESNI()
-	useAESNI = cpu.HasAESNI()
+	useVAES512 = cpu.HasVAES512() && cpu.HasAESNI()
+	useVAES256 = cpu.HasVAES256() && cpu.HasAESNI()
+	useAESNI   = cpu.HasAESNI()
 )
 
-// vaesBlocks is the number of blocks from which on ctrVAES is used. Up to eight take
-// ctrAESNI one round of its own, which is over before the other is prepared.
-const vaesBlocks = 9
+const (
+	// The number of blocks from which on ctrVAES512 is used. Up to eight take ctrAESNI one
+	// round of its own, which is over before the other is prepared.
+	vaes512Blocks = 9
+
+	// The number of blocks in a group of ctrVAES256.
+	vaes256Blocks = 16
+)
 
 func init() {
-	impl.Register("aesctr", "VAES", &useVAES)
+	impl.Register("aesctr", "VAES-512", &useVAES512)
+	impl.Register("aesctr", "VAES-256", &useVAES256)
 	impl.Register("aesctr", "AES-NI", &useAESNI)
 }
 
@@ -36,7 +43,10 @@ func expandAESNI(w *[2 * 15]uint64, key *byte, rounds int)
 func ctrAESNI(w *[2 * 15]uint64, rounds int, dst *byte, blocks int, v *[BlockSize]byte)
 
 //go:noescape
-func ctrVAES(w *[2 * 15]uint64, rounds int, dst *byte, blocks int, v *[BlockSize]byte)
+func ctrVAES256(w *[2 * 15]uint64, rounds int, dst *byte, groups int, v *[BlockSize]byte)
+
+//go:noescape
+func ctrVAES512(w *[2 * 15]uint64, rounds int, dst *byte, blocks int, v *[BlockSize]byte)
 
 //go:noescape
 func bccAESNI(w *[2 * 15]uint64, rounds int, chains *[Chains][BlockSize]byte, data *byte, blocks int)
@@ -48,7 +58,7 @@ func iterateAESNI(w *[2 * 15]uint64, rounds int, dst *byte, blocks int, x *[Bloc
 func encryptAESNI(w *[2 * 15]uint64, rounds int, dst, src *[BlockSize]byte)
 
 func (k *Key) expand(key []byte) {
-	if k.asm = useAESNI || useVAES; k.asm {
+	if k.asm = useAESNI || useVAES256 || useVAES512; k.asm {
 		expandAESNI(&k.w, &key[0], k.rounds)
 	} else {
 		expandGeneric(k, key)
@@ -56,15 +66,23 @@ func (k *Key) expand(key []byte) {
 }
 
 func (k *Key) ctr(dst []byte, v *[BlockSize]byte) {
-	blocks := len(dst) / BlockSize
-	switch {
-	case !k.asm:
+	if !k.asm {
 		ctrGeneric(k, dst, v)
-	case blocks >= vaesBlocks && useVAES:
-		ctrVAES(&k.w, k.rounds, &dst[0], blocks, v)
-	default:
-		ctrAESNI(&k.w, k.rounds, &dst[0], blocks, v)
+		return
 	}
+	blocks := len(dst) / BlockSize
+	if useVAES512 && blocks >= vaes512Blocks {
+		ctrVAES512(&k.w, k.rounds, &dst[0], blocks, v)
+		return
+	}
+	if groups := blocks / vaes256Blocks; useVAES256 && groups > 0 {
+		ctrVAES256(&k.w, k.rounds, &dst[0], groups, v)
+		if blocks %= vaes256Blocks; blocks == 0 {
+			return
+		}
+		dst = dst[groups*vaes256Blocks*BlockSize:]
+	}
+	ctrAESNI(&k.w, k.rounds, &dst[0], blocks, v)
 }
 
 func (k *Key) bcc(chains *[Chains][BlockSize]byte, data []byte) {

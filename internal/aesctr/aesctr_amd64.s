@@ -3,8 +3,8 @@
 #include "textflag.h"
 
 // AES with AES-NI; otherwise SSSE3 at most, which comes with it. See Intel, "Advanced Encryption
-// Standard (AES) New Instructions", document 323641. At the end is a function for
-// newer processors, with registers of its own.
+// Standard (AES) New Instructions", document 323641. At the end are two functions for
+// newer processors, with registers of their own.
 //
 // Throughout the others:
 //
@@ -363,6 +363,158 @@ TEXT ·encryptAESNI(SB), NOSPLIT, $0-32
 	PXOR    X8, X8
 	RET
 
+// The order of the bytes of a block, reversed.
+DATA reversed<>+0(SB)/8, $0x08090a0b0c0d0e0f
+DATA reversed<>+8(SB)/8, $0x0001020304050607
+GLOBL reversed<>(SB), RODATA|NOPTR, $16
+
+// ---------------------------------------------------------------------------
+// CTR with VAES and AVX2: two blocks in a register, sixteen at a time.
+//
+//	AX       round keys
+//	CX       rounds
+//	DI       where the next blocks go
+//	R12      groups of blocks yet to be made
+//	Y0-Y7    blocks
+//	Y8       round key, twice
+//	Y9       the next two counters, each a number of 128 bits with its less significant half
+//	         in the lower lane, the top bit of which is inverted: instructions compare
+//	         numbers with a sign
+//	Y10      what reverses the 16 bytes of each block
+//	Y11      what inverts those bits again, after that
+//	Y12      carries
+//	Y13      the counters that come next
+
+DATA inverted<>+0(SB)/8, $0
+DATA inverted<>+8(SB)/8, $0x80
+GLOBL inverted<>(SB), RODATA|NOPTR, $16
+
+// 2, 4, and so on to 16, of 128 bits.
+DATA even<>+0(SB)/8, $2
+DATA even<>+8(SB)/8, $0
+DATA even<>+16(SB)/8, $4
+DATA even<>+24(SB)/8, $0
+DATA even<>+32(SB)/8, $6
+DATA even<>+40(SB)/8, $0
+DATA even<>+48(SB)/8, $8
+DATA even<>+56(SB)/8, $0
+DATA even<>+64(SB)/8, $10
+DATA even<>+72(SB)/8, $0
+DATA even<>+80(SB)/8, $12
+DATA even<>+88(SB)/8, $0
+DATA even<>+96(SB)/8, $14
+DATA even<>+104(SB)/8, $0
+DATA even<>+112(SB)/8, $16
+DATA even<>+120(SB)/8, $0
+GLOBL even<>(SB), RODATA|NOPTR, $128
+
+// COUNTERS2 sets y to the counters in Y9 + n, which is even. There is a carry where the
+// sum is below what was there before.
+#define COUNTERS2(n, y) \
+	VBROADCASTI128 even<>+(8*n-16)(SB), y \
+	VPADDQ  y, Y9, y         \
+	VPCMPGTQ y, Y9, Y12      \
+	VPSLLDQ $8, Y12, Y12     \
+	VPSUBQ  Y12, y, y
+
+// PAIRS is one instruction on each register of blocks.
+#define PAIRS(op, k) \
+	op      k, Y0, Y0        \
+	op      k, Y1, Y1        \
+	op      k, Y2, Y2        \
+	op      k, Y3, Y3        \
+	op      k, Y4, Y4        \
+	op      k, Y5, Y5        \
+	op      k, Y6, Y6        \
+	op      k, Y7, Y7
+
+// func ctrVAES256(w *[30]uint64, rounds int, dst *byte, groups int, v *[16]byte)
+TEXT ·ctrVAES256(SB), NOSPLIT, $0-40
+	MOVQ    w+0(FP), AX
+	MOVQ    rounds+8(FP), CX
+	MOVQ    dst+16(FP), DI
+	MOVQ    groups+24(FP), R12
+	MOVQ    v+32(FP), SI
+
+	// V + 16·groups is what the caller gets back.
+	MOVQ    0(SI), R8
+	MOVQ    8(SI), R9
+	BSWAPQ  R8
+	BSWAPQ  R9
+	MOVQ    R12, R13
+	SHLQ    $4, R13
+	MOVQ    R8, R10
+	MOVQ    R9, R11
+	ADDQ    R13, R11
+	ADCQ    $0, R10
+	BSWAPQ  R10
+	BSWAPQ  R11
+	MOVQ    R10, 0(SI)
+	MOVQ    R11, 8(SI)
+
+	// V + 1 and V + 2 come first.
+	MOVQ    $0x8000000000000000, R13
+	ADDQ    $1, R9
+	ADCQ    $0, R8
+	MOVQ    R8, R10
+	MOVQ    R9, R11
+	ADDQ    $1, R11
+	ADCQ    $0, R10
+	XORQ    R13, R9
+	XORQ    R13, R11
+	VMOVQ   R9, X9
+	VPINSRQ $1, R8, X9, X9
+	VMOVQ   R11, X12
+	VPINSRQ $1, R10, X12, X12
+	VINSERTI128 $1, X12, Y9, Y9
+	VBROADCASTI128 reversed<>+0(SB), Y10
+	VBROADCASTI128 inverted<>+0(SB), Y11
+
+group:
+	VMOVDQA Y9, Y0
+	COUNTERS2(2, Y1)
+	COUNTERS2(4, Y2)
+	COUNTERS2(6, Y3)
+	COUNTERS2(8, Y4)
+	COUNTERS2(10, Y5)
+	COUNTERS2(12, Y6)
+	COUNTERS2(14, Y7)
+	COUNTERS2(16, Y13)
+	VMOVDQA Y13, Y9
+	VBROADCASTI128 (AX), Y8
+	VPXOR   Y11, Y8, Y8
+	PAIRS(VPSHUFB, Y10)
+	PAIRS(VPXOR, Y8)
+	LEAQ    16(AX), BX
+	LEAQ    -1(CX), DX
+
+round:
+	VBROADCASTI128 (BX), Y8
+	ADDQ    $16, BX
+	PAIRS(VAESENC, Y8)
+	DECQ    DX
+	JNZ     round
+	VBROADCASTI128 (BX), Y8
+	PAIRS(VAESENCLAST, Y8)
+	VMOVDQU Y0, 0(DI)
+	VMOVDQU Y1, 32(DI)
+	VMOVDQU Y2, 64(DI)
+	VMOVDQU Y3, 96(DI)
+	VMOVDQU Y4, 128(DI)
+	VMOVDQU Y5, 160(DI)
+	VMOVDQU Y6, 192(DI)
+	VMOVDQU Y7, 224(DI)
+	ADDQ    $256, DI
+	DECQ    R12
+	JNZ     group
+
+	VZEROALL
+	XORL    R8, R8
+	XORL    R9, R9
+	XORL    R10, R10
+	XORL    R11, R11
+	RET
+
 // ---------------------------------------------------------------------------
 // CTR with VAES and AVX-512 (F and BW): four blocks in a register.
 //
@@ -381,11 +533,6 @@ TEXT ·encryptAESNI(SB), NOSPLIT, $0-32
 //	Z16-Z30  round keys, four times each
 //	K1       carries, two bits for each of the next 32 blocks
 //	K2       those of one register, or what is stored of it
-
-// The order of the bytes of a block, reversed.
-DATA reversed<>+0(SB)/8, $0x08090a0b0c0d0e0f
-DATA reversed<>+8(SB)/8, $0x0001020304050607
-GLOBL reversed<>(SB), RODATA|NOPTR, $16
 
 // For lower lanes: 0, 1, 2 and 3, and then 4, 8, 16 and 32.
 DATA numbers<>+0(SB)/8, $0
@@ -507,8 +654,8 @@ rounds10:                    \
 	EACH(VAESENCLAST, Z26)   \
 encrypted:
 
-// func ctrVAES(w *[30]uint64, rounds int, dst *byte, blocks int, v *[16]byte)
-TEXT ·ctrVAES(SB), NOSPLIT, $0-40
+// func ctrVAES512(w *[30]uint64, rounds int, dst *byte, blocks int, v *[16]byte)
+TEXT ·ctrVAES512(SB), NOSPLIT, $0-40
 	MOVQ    w+0(FP), AX
 	MOVQ    rounds+8(FP), CX
 	MOVQ    dst+16(FP), DI
