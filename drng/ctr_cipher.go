@@ -25,7 +25,16 @@ type ctrCipher struct {
 type ctrStd struct {
 	block  cipher.Block
 	stream cipher.Stream // blocks after V; nil if there were none since setKey
+	mode   ctrCBC        // with an IV of zeros; nil if there was none since setKey
 	buf    [32 * ctrBlockSize]byte
+}
+
+// A ctrCBC is what NewCBCEncrypter of the standard library returns. That it can have
+// another IV, so that there need not be another one, is not documented; crypto/tls relies
+// on it.
+type ctrCBC interface {
+	cipher.BlockMode
+	SetIV([]byte)
 }
 
 // init makes c ready for setKey.
@@ -65,17 +74,14 @@ func (c *ctrCipher) bcc(chains *ctrChains, data []byte) {
 	c.own.BCC(chains, data)
 }
 
-// iterate fills dst, 1 to 512 bytes, with Block_Encrypt(Key, x), the encryption of
+// iterate fills dst, 1 to 496 bytes, with Block_Encrypt(Key, x), the encryption of
 // that, and so on. X becomes the last block, of which dst gets what fits.
 func (c *ctrCipher) iterate(dst []byte, x *[ctrBlockSize]byte) {
 	if c.std != nil {
 		c.std.iterate(dst, x)
 		return
 	}
-	for len(dst) > 0 {
-		c.own.Encrypt(x, x)
-		dst = dst[copy(dst, x[:]):]
-	}
+	c.own.Iterate(dst, x)
 }
 
 // clear wipes the key. In FIPS mode it drops it: the memory is not ours.
@@ -87,7 +93,7 @@ func (c *ctrCipher) clear() {
 // drop drops the key of the standard library.
 func (c *ctrCipher) drop() {
 	if c.std != nil {
-		c.std.block, c.std.stream = nil, nil
+		c.std.block, c.std.stream, c.std.mode = nil, nil, nil
 	}
 }
 
@@ -96,11 +102,11 @@ func (s *ctrStd) setKey(key []byte) {
 	if err != nil {
 		panic("drng: CTR: internal error: " + err.Error())
 	}
-	s.block, s.stream = block, nil
+	s.block, s.stream, s.mode = block, nil, nil
 }
 
 func (s *ctrStd) ctr(dst []byte, v *[ctrBlockSize]byte) {
-	defer zero.Bytes(s.buf[:])
+	defer zero.Bytes(s.buf[:min(max(ctrWholeBlocks(len(dst)), ctrBlockSize), len(s.buf))])
 	if s.stream == nil {
 		next := *v
 		ctrAdd(&next, 1)
@@ -109,39 +115,57 @@ func (s *ctrStd) ctr(dst []byte, v *[ctrBlockSize]byte) {
 	}
 	for len(dst) > 0 {
 		n := min(len(dst), len(s.buf))
-		blocks := (n + ctrBlockSize - 1) / ctrBlockSize
-		b := s.buf[:blocks*ctrBlockSize]
+		b := s.buf[:ctrWholeBlocks(n)]
 		clear(b)
 		s.stream.XORKeyStream(b, b)
 		copy(dst[:n], b)
 		dst = dst[n:]
-		ctrAdd(v, uint64(blocks))
+		ctrAdd(v, uint64(len(b)/ctrBlockSize))
+	}
+}
+
+// cbc encrypts b in place with the given IV. Both are in s.buf, and wipe comes after it.
+func (s *ctrStd) cbc(iv, b []byte) {
+	if s.mode != nil {
+		s.mode.SetIV(iv)
+		s.mode.CryptBlocks(b, b)
+		return
+	}
+	mode := cipher.NewCBCEncrypter(s.block, iv)
+	mode.CryptBlocks(b, b)
+	s.mode, _ = mode.(ctrCBC)
+}
+
+// wipe clears n bytes of the buffer, one block at least, and the IV.
+func (s *ctrStd) wipe(n int) {
+	zero.Bytes(s.buf[:n])
+	if s.mode != nil {
+		s.mode.SetIV(s.buf[:ctrBlockSize])
 	}
 }
 
 func (s *ctrStd) bcc(chains *ctrChains, data []byte) {
-	defer zero.Bytes(s.buf[:])
+	defer s.wipe(ctrBlockSize + len(data))
 	for i := range chains {
 		// BCC is CBC with the chaining value as IV, of which the last block counts.
 		chain := s.buf[:ctrBlockSize]
 		copy(chain, chains[i][:])
-		mode := cipher.NewCBCEncrypter(s.block, chain)
 		b := s.buf[ctrBlockSize:][:len(data)]
 		copy(b, data)
-		mode.CryptBlocks(b, b)
+		s.cbc(chain, b)
 		copy(chains[i][:], b[len(b)-ctrBlockSize:])
 	}
 }
 
 func (s *ctrStd) iterate(dst []byte, x *[ctrBlockSize]byte) {
-	defer zero.Bytes(s.buf[:])
 	// It is CBC of zeros, with x as IV.
+	n := ctrWholeBlocks(len(dst))
+	defer s.wipe(ctrBlockSize + n)
 	iv := s.buf[:ctrBlockSize]
 	copy(iv, x[:])
-	mode := cipher.NewCBCEncrypter(s.block, iv)
-	b := s.buf[:(len(dst)+ctrBlockSize-1)/ctrBlockSize*ctrBlockSize]
+	b := s.buf[ctrBlockSize:][:n]
 	clear(b)
-	mode.CryptBlocks(b, b)
+	s.cbc(iv, b)
 	copy(dst, b)
 	copy(x[:], b[len(b)-ctrBlockSize:])
 }

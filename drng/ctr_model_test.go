@@ -281,3 +281,40 @@ func ctrRunProgram(t *testing.T, c *CTR, m *ctrModel, program []byte, maxCalls i
 		ctrScratchIsClear(t, c)
 	}
 }
+
+// Every length of output up to some that are longer than what is made together with
+// Update, and so on with additional input up to some that come in several parts.
+func TestCTREveryLength(t *testing.T) {
+	for _, config := range ctrVariants {
+		ctrBackEnds(t, func(t *testing.T, newCTR func(CTRConfig) *CTR) {
+			c, m := newCTR(config), newCTRModel(config)
+			ctrMustSeed(t, c, 1)
+			if err := m.Seed(ctrPattern(m.seedlen, 1), ctrPattern(30, ^byte(1))); err != nil {
+				t.Fatal(err)
+			}
+			check := func(n, additional int) {
+				t.Helper()
+				a := ctrPattern(additional, byte(n))
+				out, want := ctrPattern(n, 0xaa), make([]byte, n)
+				if err := errors.Join(c.Generate(out, a), m.Generate(want, a)); err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(out, want) {
+					t.Fatalf("%s: %d bytes with %d of additional input: wrong output", c.Info().Name, n, additional)
+				}
+				m.same(t, c)
+				ctrScratchIsClear(t, c)
+			}
+			for n := range len(ctrWork{}) + 2*ctrBlockSize {
+				check(n, 0)
+			}
+			most := len(ctrWork{}) + ctrBlockSize
+			if config.NoDF {
+				most = c.seedlen()
+			}
+			for a := range most + 1 {
+				check(20, a)
+			}
+		})
+	}
+}

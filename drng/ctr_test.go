@@ -91,6 +91,16 @@ func ctrScratchIsClear(t *testing.T, c *CTR) {
 		if !c.noDF && (*c.df.derived.std != (ctrStd{}) || c.df.cipher.std.buf != (ctrStd{}).buf) {
 			t.Fatal("the buffers of the derivation function are not clear")
 		}
+		if !c.noDF && c.df.cipher.std.mode != nil {
+			// Its IV is zero if it encrypts zeros as the block cipher does.
+			var got, want [ctrBlockSize]byte
+			c.df.cipher.std.mode.CryptBlocks(got[:], got[:])
+			c.df.cipher.std.block.Encrypt(want[:], want[:])
+			c.df.cipher.std.mode.SetIV(make([]byte, ctrBlockSize))
+			if got != want {
+				t.Fatal("a chaining value of the derivation function is left")
+			}
+		}
 	}
 }
 

@@ -17,17 +17,18 @@ type ctrDF struct {
 	cipher ctrCipher
 	start  ctrChains
 
-	derived      ctrCipher // with the key of Step 10
-	*ctrDFMemory           // secret memory of the mechanism; nil without a state
+	derived ctrCipher // with the key of Step 10
+
+	// Secret memory of the mechanism; nil without a state.
+	*ctrDFMemory
+	buf *ctrWork // S, as far as it has not gone into the chains; then temp
 }
 
 // ctrDFMemory is what is at work; zero between calls.
 type ctrDFMemory struct {
 	expanded aesctr.Key // of derived
 	chains   ctrChains
-	temp     [aesctr.Chains * ctrBlockSize]byte
-	buf      [16 * ctrBlockSize]byte // S, as far as it has not gone into the chains
-	n        int                     // bytes in buf
+	n, most  int // bytes in buf, now and up to now
 }
 
 // ctrChains are the chaining values of BCC, one for each block of temp.
@@ -80,14 +81,16 @@ func (d *ctrDF) derive(out, a, b []byte) {
 		d.n++
 	}
 	d.cipher.bcc(&d.chains, d.buf[:d.n])
+	temp := d.buf[:aesctr.Chains*ctrBlockSize]
+	d.most = max(d.most, d.n, len(temp))
 	for i := range d.chains {
-		copy(d.temp[i*ctrBlockSize:], d.chains[i][:])
+		copy(temp[i*ctrBlockSize:], d.chains[i][:])
 	}
 
 	// Step 10.
-	d.derived.setKey(d.temp[:d.keySize])
+	d.derived.setKey(temp[:d.keySize])
 	// Step 11.
-	x := (*[ctrBlockSize]byte)(d.temp[d.keySize:])
+	x := (*[ctrBlockSize]byte)(temp[d.keySize:])
 	// Steps 12 to 14.
 	d.derived.iterate(out, x)
 }
@@ -99,7 +102,7 @@ func (d *ctrDF) write(p []byte) {
 		p = p[m:]
 		if d.n += m; d.n == len(d.buf) {
 			d.cipher.bcc(&d.chains, d.buf[:])
-			d.n = 0
+			d.n, d.most = 0, len(d.buf)
 		}
 	}
 }
@@ -110,7 +113,6 @@ func (d *ctrDF) wipe() {
 	for i := range d.chains {
 		zero.Bytes(d.chains[i][:])
 	}
-	zero.Bytes(d.temp[:])
-	zero.Bytes(d.buf[:])
-	d.n = 0
+	zero.Bytes(d.buf[:d.most])
+	d.n, d.most = 0, 0
 }

@@ -42,10 +42,11 @@ func (k *Key) Expand(key []byte) {
 	default:
 		panic("aesctr: internal error: key length")
 	}
-	if rounds := len(key)/4 + 6; rounds != k.rounds {
-		k.Clear() // a shorter schedule would leave the rest of a longer one
-		k.rounds = rounds
+	rounds := len(key)/4 + 6
+	if rounds < k.rounds {
+		k.Clear() // a shorter schedule would leave the rest of the longer one
 	}
+	k.rounds = rounds
 	k.expand(key)
 }
 
@@ -82,6 +83,22 @@ func (k *Key) BCC(chains *[Chains][BlockSize]byte, data []byte) {
 	}
 	if len(data) > 0 {
 		k.bcc(chains, data)
+	}
+}
+
+// Iterate fills dst with the encryption of x, the encryption of that, and so on. X becomes
+// the last block, of which dst gets what fits. It must not be part of dst.
+func (k *Key) Iterate(dst []byte, x *[BlockSize]byte) {
+	k.mustBeSet()
+	if n := len(dst) / BlockSize; n > 0 {
+		k.iterate(dst[:n*BlockSize], x)
+		dst = dst[n*BlockSize:]
+	}
+	if len(dst) > 0 {
+		var last [BlockSize]byte
+		k.iterate(last[:], x)
+		copy(dst, last[:])
+		zero.Bytes(last[:])
 	}
 }
 

@@ -406,6 +406,17 @@ func bccGeneric(k *Key, chains *[Chains][BlockSize]byte, data []byte) {
 	copy(chains[:], g[:])
 }
 
+// iterateGeneric is the portable Iterate for whole blocks.
+func iterateGeneric(k *Key, dst []byte, x *[BlockSize]byte) {
+	g := group{*x}
+	defer g.wipe()
+	for ; len(dst) > 0; dst = dst[BlockSize:] {
+		g.encrypt(k)
+		copy(dst, g[0][:])
+	}
+	*x = g[0]
+}
+
 // encryptGeneric is the portable Encrypt.
 func encryptGeneric(k *Key, dst, src *[BlockSize]byte) {
 	g := group{*src}

@@ -19,8 +19,9 @@ const blockSize = aesctr.BlockSize
 
 type block = [blockSize]byte
 
-// everywhere runs f with each implementation in use.
+// everywhere runs f with what programs use, and with each implementation.
 func everywhere(t *testing.T, f func(t *testing.T)) {
+	t.Run("as detected", f)
 	for name, ok := range impl.All("aesctr") {
 		t.Run(name, func(t *testing.T) {
 			if !ok {
@@ -157,13 +158,13 @@ func TestSP80038A(t *testing.T) {
 }
 
 // counters returns values of V: one at random, and those from which an increment
-// within the next 600 bytes carries, out of the low 64 bits, out of the byte above
+// within the next 2000 bytes carries, out of the low 64 bits, out of the byte above
 // them, or out of all.
 func counters(r *rand.ChaCha8) []block {
 	var random block
 	fill(r, random[:])
 	vs := []block{random, {}}
-	for _, left := range []byte{0, 1, 3, 4, 7, 8, 9, 30} {
+	for _, left := range []byte{0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 30, 31, 32, 33, 63, 100} {
 		var wrap block
 		for i := range wrap {
 			wrap[i] = 0xff
@@ -178,13 +179,19 @@ func counters(r *rand.ChaCha8) []block {
 }
 
 // Each length up to four times what one round of the assembly makes, and one more,
-// at every alignment, with canaries on both sides of what is written.
+// at every alignment, with canaries on both sides of what is written. The long ones are
+// tested in steps if time is short; the step makes for all lengths of the last block and
+// all numbers of blocks.
 func TestCTRMatchesStandardLibrary(t *testing.T) {
 	everywhere(t, func(t *testing.T) {
 		r := source(1)
 		for _, size := range []int{16, 24, 32} {
 			key := make([]byte, size)
-			for n := range 4*8*blockSize + 2 {
+			const round = 32 * blockSize
+			for n := 0; n < 4*round+2; n++ {
+				if testing.Short() && n > round+2 && n%7 != 0 {
+					continue
+				}
 				fill(r, key)
 				b, err := aes.NewCipher(key)
 				if err != nil {
@@ -263,6 +270,44 @@ func TestBCCMatchesStandardLibrary(t *testing.T) {
 				}
 				if !bytes.Equal(mem[:off], canary[:off]) || !bytes.Equal(mem[off+chainsSize:], canary[off+chainsSize:]) {
 					t.Fatalf("AES-%d, %d blocks: written outside of the chains", 8*size, n)
+				}
+			}
+		}
+	})
+}
+
+// Each length up to some blocks at all alignments, with canaries on both sides of what is
+// written.
+func TestIterateMatchesStandardLibrary(t *testing.T) {
+	everywhere(t, func(t *testing.T) {
+		r := source(3)
+		for _, size := range []int{16, 24, 32} {
+			key := make([]byte, size)
+			for n := range 5*blockSize + 2 {
+				fill(r, key)
+				b, err := aes.NewCipher(key)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var k aesctr.Key
+				k.Expand(key)
+
+				// The result, and then the block.
+				off, at := n%17, n%17+n+n%13
+				mem := make([]byte, at+blockSize+16)
+				fill(r, mem)
+				want := bytes.Clone(mem)
+				x := block(want[at:])
+				for done := 0; done < n; done += blockSize {
+					b.Encrypt(x[:], x[:])
+					copy(want[off+done:off+n], x[:])
+				}
+				copy(want[at:], x[:])
+
+				k.Iterate(mem[off:off+n], (*block)(mem[at:]))
+
+				if !bytes.Equal(mem, want) {
+					t.Fatalf("AES-%d, %d bytes: memory is %x, want %x", 8*size, n, mem, want)
 				}
 			}
 		}
@@ -387,6 +432,7 @@ func TestMisusePanics(t *testing.T) {
 		mustPanic("CTR without key", func() { k.CTR(make([]byte, 16), new(block)) })
 		mustPanic("BCC without key", func() { k.BCC(new([aesctr.Chains]block), make([]byte, 16)) })
 		mustPanic("Encrypt without key", func() { k.Encrypt(new(block), new(block)) })
+		mustPanic("Iterate without key", func() { k.Iterate(make([]byte, 16), new(block)) })
 		k.Expand(make([]byte, 16))
 		k.Clear()
 	}
@@ -408,6 +454,7 @@ func TestNothingAllocates(t *testing.T) {
 			k.Expand(key[:])
 			k.CTR(out[:], &v)
 			k.BCC(&chains, out[:96])
+			k.Iterate(out[:], &v)
 			k.Encrypt(&v, &v)
 			k.Clear()
 		})
@@ -445,6 +492,12 @@ func FuzzMatchesStandardLibrary(f *testing.F) {
 			}
 			chains := [aesctr.Chains]block{{}, block(v), {1}}
 			k.BCC(&chains, data)
+			if x := block(v); n > 0 {
+				want := bccModel(b, x, make([]byte, (int(n)+blockSize-1)/blockSize*blockSize))
+				if k.Iterate(out, &x); x != want {
+					t.Errorf("%s: Iterate differs", name)
+				}
+			}
 			if chains[1] != wantChain || chains[0] != bccModel(b, block{}, data) || chains[2] != bccModel(b, block{1}, data) {
 				t.Errorf("%s: BCC differs", name)
 			}

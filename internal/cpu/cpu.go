@@ -45,6 +45,14 @@ func HasRDRAND() bool { return detected().rdrand }
 // HasRDSEED reports whether the CPU announces RDSEED: CPUID leaf 7, EBX bit 18.
 func HasRDSEED() bool { return detected().rdseed }
 
+// HasVAES256 reports whether the CPU has the AES instructions of x86 for 256 bits at a
+// time, and AVX2, with an operating system that saves the registers.
+func HasVAES256() bool { return detected().vaes256 }
+
+// HasVAES512 reports the same for 512 bits, and the rest that goes with them: AVX512F,
+// AVX512BW and BMI2.
+func HasVAES512() bool { return detected().vaes512 }
+
 // AMDFamily returns the family of a CPU made by AMD, the extended family
 // included, as 0x19 for Zen 3 and 4; for every other CPU it returns 0.
 func AMDFamily() int { return detected().amdFamily }
@@ -90,6 +98,8 @@ type facts struct {
 	rndr       bool
 	darn       bool
 	trng       bool
+	vaes256    bool
+	vaes512    bool
 }
 
 // detected keeps a copy because cpuid.CPU is open to everybody: a program that
@@ -119,6 +129,8 @@ func extract(c *cpuid.CPUInfo, arch string) facts {
 		rdrand:     c.Supports(cpuid.RDRAND),
 		rdseed:     c.Supports(cpuid.RDSEED),
 	}
+	f.vaes256 = c.Supports(cpuid.VAES, cpuid.AVX2)
+	f.vaes512 = f.vaes256 && c.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.BMI2)
 	if c.VendorID == cpuid.AMD {
 		f.amdFamily = c.Family
 	}

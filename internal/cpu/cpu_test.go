@@ -40,6 +40,14 @@ func TestExtract(t *testing.T) {
 		{"Dhyana", machine(cpuid.Hygon, 0x18, cpuid.RDRAND, cpuid.RDSEED), "amd64",
 			facts{x86: true, rdrand: true, rdseed: true}},
 		{"CPUID did not answer", machine(cpuid.VendorUnknown, 0), "amd64", facts{}},
+		{"VAES with AVX-512", machine(cpuid.AMD, 0x19, cpuid.AESNI, cpuid.VAES, cpuid.AVX2, cpuid.AVX512F, cpuid.AVX512BW, cpuid.BMI2), "amd64",
+			facts{x86: true, aesni: true, avx2: true, vaes256: true, vaes512: true, amdFamily: 0x19}},
+		{"VAES with AVX2", machine(cpuid.AMD, 0x19, cpuid.AESNI, cpuid.VAES, cpuid.AVX2, cpuid.BMI2), "amd64",
+			facts{x86: true, aesni: true, avx2: true, vaes256: true, amdFamily: 0x19}},
+		{"VAES, registers not saved", machine(cpuid.AMD, 0x19, cpuid.AESNI, cpuid.VAES, cpuid.BMI2), "amd64",
+			facts{x86: true, aesni: true, amdFamily: 0x19}},
+		{"AVX-512 without VAES", machine(cpuid.Intel, 6, cpuid.AESNI, cpuid.AVX512F, cpuid.AVX512BW, cpuid.BMI2), "amd64",
+			facts{x86: true, aesni: true}},
 		{"not x86", machine(cpuid.ARM, 8, cpuid.RDRAND, cpuid.RDSEED, cpuid.AESNI, cpuid.HYPERVISOR), "arm64", facts{}},
 		{"Neoverse V1", machine(cpuid.ARM, 0x1f, cpuid.RNDR), "arm64", facts{rndr: true}},
 		{"RNDR, registers not shown", machine(cpuid.VendorUnknown, 0, cpuid.RNDR), "arm64", facts{rndr: true}},
@@ -59,7 +67,7 @@ func TestAnswers(t *testing.T) {
 	check := func(when string) {
 		t.Helper()
 		virtual, known := Hypervisor()
-		got := facts{known, virtual, HasAESNI(), HasAVX2(), HasAVX512(), HasRDRAND(), HasRDSEED(), AMDFamily(), HasRNDR(), HasDARN(), HasTRNG()}
+		got := facts{known, virtual, HasAESNI(), HasAVX2(), HasAVX512(), HasRDRAND(), HasRDSEED(), AMDFamily(), HasRNDR(), HasDARN(), HasTRNG(), HasVAES256(), HasVAES512()}
 		if got != want {
 			t.Errorf("%s: got %+v, want %+v", when, got, want)
 		}
@@ -146,6 +154,15 @@ func TestAgainstKernel(t *testing.T) {
 	}
 	if flags == nil {
 		t.Skip("no flags in /proc/cpuinfo")
+	}
+	has := func(names ...string) bool {
+		return !slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(flags, name) })
+	}
+	if got, want := HasVAES256(), has("vaes", "avx2"); got != want {
+		t.Errorf("VAES with AVX2: got %v, the kernel says %v", got, want)
+	}
+	if got, want := HasVAES512(), has("vaes", "avx2", "avx512f", "avx512bw", "bmi2"); got != want {
+		t.Errorf("VAES with AVX-512: got %v, the kernel says %v", got, want)
 	}
 	virtual, _ := Hypervisor()
 	for name, got := range map[string]bool{"aes": HasAESNI(), "avx2": HasAVX2(), "avx512vl": HasAVX512(), "rdrand": HasRDRAND(), "rdseed": HasRDSEED(), "hypervisor": virtual} {
