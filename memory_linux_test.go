@@ -360,3 +360,29 @@ func torture(each int) error {
 }
 
 func zeros(p []byte) bool { return strings.Trim(string(p), "\x00") == "" }
+
+// The kernel cannot drop what combines requests in the middle of one: AES without a key
+// panics, with the shard locked. Where nothing but droppable memory is left it is private.
+func TestCombinerLasts(t *testing.T) {
+	needsCombiner(t)
+	for {
+		b, err := secmem.Alloc(64, secmem.Heap)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Free()
+		if b.Grade() <= secmem.Droppable {
+			break
+		}
+	}
+	r := start(t, still(), Config{DRNG: func() (drng.DRNG, error) { return drng.NewChaCha20(), nil }})
+	if _, err := r.Read(make([]byte, 16)); err != nil {
+		t.Fatal(err)
+	}
+	h := r.shards.LockIndex(0)
+	combines, grade := h.Value.combiner != nil, h.Value.memory.Grade()
+	h.Unlock()
+	if !combines || grade == secmem.Droppable {
+		t.Errorf("combines: %v, in %v memory", combines, grade)
+	}
+}
