@@ -51,7 +51,7 @@ const quickMost = 512
 // fill fills b, waiting as long as it takes. It does not allocate once the
 // generator is seeded, and b does not escape.
 func (r *RNG) fill(b []byte) error {
-	if len(b) <= quickMost {
+	if 0 < len(b) && len(b) <= quickMost {
 		h := r.shards.Lock()
 		done := r.quick(&h.Value, b)
 		h.Unlock()
