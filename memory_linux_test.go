@@ -45,7 +45,7 @@ func forkCases() (cases []forkCase) {
 		{"XDRBG", func() (drng.DRNG, error) { return drng.NewXDRBG(), nil }},
 		{"foreign", func() (drng.DRNG, error) { return struct{ drng.DRNG }{drng.NewChaCha20()}, nil }},
 	} {
-		for _, ahead := range []int{-1, 1000} {
+		for _, ahead := range []int{-1, 0, 1000} {
 			for _, memory := range []string{"any", "droppable", "locked", "secret"} {
 				c := forkCase{mechanism.name + " " + memory + " ahead " + strconv.Itoa(ahead), MemoryAny, memory == "droppable", ahead, mechanism.new}
 				switch memory {
