@@ -386,3 +386,42 @@ func TestCombinerLasts(t *testing.T) {
 		t.Errorf("combines: %v, in %v memory", combines, grade)
 	}
 }
+
+// A quick request whose memory the kernel drops before it is served returns nothing.
+func TestQuickVanishes(t *testing.T) {
+	needsCombiner(t)
+	on := still()
+	event := func() {}
+	system := on.system
+	on.system = func(b []byte) bool {
+		event()
+		return system(b)
+	}
+	r, in := locked(t, on, Config{DRNG: func() (drng.DRNG, error) { return drng.NewChaCha20(), nil }})
+	var drop *secmem.Block // a page of it alone
+	for drop == nil || drop.Grade() > secmem.Droppable {
+		b, err := secmem.Alloc(os.Getpagesize()-secmem.Line, secmem.Heap)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Free()
+		drop = b
+	}
+	if drop.Grade() < secmem.Droppable {
+		t.Skip("no memory that the kernel drops")
+	}
+	event = func() {
+		page := uintptr(os.Getpagesize())
+		begin := uintptr(unsafe.Pointer(unsafe.SliceData(drop.Bytes()))) &^ (page - 1)
+		if _, _, errno := syscall.Syscall(syscall.SYS_MADVISE, begin, page, 4); errno != 0 { // MADV_DONTNEED
+			t.Error(errno)
+		}
+	}
+	memory := in.memory
+	defer func() { in.memory = memory }()
+	in.memory = drop
+	b := bytes.Repeat([]byte{0xa5}, 16)
+	if r.quick(in, b) || !bytes.Equal(b, make([]byte, 16)) {
+		t.Errorf("served: %x", b)
+	}
+}
