@@ -217,6 +217,12 @@ func TestCombinedRequests(t *testing.T) {
 		t.Error("the key is that of before the refill")
 	}
 
+	// Nothing is no request.
+	before, served := in.next, in.stats.Requests
+	if _, system := request(0); len(system) != 0 || in.next != before || in.stats.Requests != served {
+		t.Errorf("an empty request: %d bytes of the operating system, %d requests", system, in.stats.Requests-served)
+	}
+
 	// Without bytes of the operating system it goes on, and tells.
 	on.system = func([]byte) bool { return false }
 	request(16)

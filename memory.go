@@ -87,7 +87,11 @@ func (r *RNG) allocate(in *instance, ahead int) error {
 		if in.mech.combine && ahead > 0 {
 			combine = secmem.Size[combiner]()
 		}
-		m, err := secmem.Alloc(combine+freshSize+tmp+ahead, least)
+		alloc := secmem.Alloc
+		if combine > 0 {
+			alloc = secmem.AllocLasting // a key schedule that turns to zeros is none
+		}
+		m, err := alloc(combine+freshSize+tmp+ahead, least)
 		if err != nil {
 			return memoryError(least, err)
 		}

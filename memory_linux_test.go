@@ -45,7 +45,7 @@ func forkCases() (cases []forkCase) {
 		{"XDRBG", func() (drng.DRNG, error) { return drng.NewXDRBG(), nil }},
 		{"foreign", func() (drng.DRNG, error) { return struct{ drng.DRNG }{drng.NewChaCha20()}, nil }},
 	} {
-		for _, ahead := range []int{-1, 1000} {
+		for _, ahead := range []int{-1, 0, 1000} {
 			for _, memory := range []string{"any", "droppable", "locked", "secret"} {
 				c := forkCase{mechanism.name + " " + memory + " ahead " + strconv.Itoa(ahead), MemoryAny, memory == "droppable", ahead, mechanism.new}
 				switch memory {
@@ -360,3 +360,68 @@ func torture(each int) error {
 }
 
 func zeros(p []byte) bool { return strings.Trim(string(p), "\x00") == "" }
+
+// The kernel cannot drop what combines requests in the middle of one: AES without a key
+// panics, with the shard locked. Where nothing but droppable memory is left it is private.
+func TestCombinerLasts(t *testing.T) {
+	needsCombiner(t)
+	for {
+		b, err := secmem.Alloc(64, secmem.Heap)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Free()
+		if b.Grade() <= secmem.Droppable {
+			break
+		}
+	}
+	r := start(t, still(), Config{DRNG: func() (drng.DRNG, error) { return drng.NewChaCha20(), nil }})
+	if _, err := r.Read(make([]byte, 16)); err != nil {
+		t.Fatal(err)
+	}
+	h := r.shards.LockIndex(0)
+	combines, grade := h.Value.combiner != nil, h.Value.memory.Grade()
+	h.Unlock()
+	if !combines || grade == secmem.Droppable {
+		t.Errorf("combines: %v, in %v memory", combines, grade)
+	}
+}
+
+// A quick request whose memory the kernel drops before it is served returns nothing.
+func TestQuickVanishes(t *testing.T) {
+	needsCombiner(t)
+	on := still()
+	event := func() {}
+	system := on.system
+	on.system = func(b []byte) bool {
+		event()
+		return system(b)
+	}
+	r, in := locked(t, on, Config{DRNG: func() (drng.DRNG, error) { return drng.NewChaCha20(), nil }})
+	var drop *secmem.Block // a page of it alone
+	for drop == nil || drop.Grade() > secmem.Droppable {
+		b, err := secmem.Alloc(os.Getpagesize()-secmem.Line, secmem.Heap)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Free()
+		drop = b
+	}
+	if drop.Grade() < secmem.Droppable {
+		t.Skip("no memory that the kernel drops")
+	}
+	event = func() {
+		page := uintptr(os.Getpagesize())
+		begin := uintptr(unsafe.Pointer(unsafe.SliceData(drop.Bytes()))) &^ (page - 1)
+		if _, _, errno := syscall.Syscall(syscall.SYS_MADVISE, begin, page, 4); errno != 0 { // MADV_DONTNEED
+			t.Error(errno)
+		}
+	}
+	memory := in.memory
+	defer func() { in.memory = memory }()
+	in.memory = drop
+	b := bytes.Repeat([]byte{0xa5}, 16)
+	if r.quick(in, b) || !bytes.Equal(b, make([]byte, 16)) {
+		t.Errorf("served: %x", b)
+	}
+}

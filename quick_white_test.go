@@ -1,0 +1,232 @@
+package lrng
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync/atomic"
+	"testing"
+
+	"github.com/lrng-go/lrng/drng"
+	"github.com/lrng-go/lrng/internal/secmem"
+	"github.com/lrng-go/lrng/internal/selftest"
+	"github.com/lrng-go/lrng/seeding"
+)
+
+// locked returns a generator and its only shard, which is locked until the end of the
+// test, after requests that have it answer quickly.
+func locked(t *testing.T, on *machine, c Config) (*RNG, *instance) {
+	t.Helper()
+	r := start(t, on, c)
+	if _, err := r.Read(make([]byte, 16)); err != nil {
+		t.Fatal(err)
+	}
+	h := r.shards.LockIndex(0)
+	t.Cleanup(h.Unlock)
+	if !r.quick(&h.Value, make([]byte, 16)) {
+		t.Fatal("the second request is not a quick one")
+	}
+	return r, &h.Value
+}
+
+// Whatever is not as it should be, the short way takes nothing and returns nothing.
+func TestQuickRefuses(t *testing.T) {
+	page := newClonePage(1)
+	r, in := locked(t, page.on(t, still()), Config{OutputBuffer: 1000})
+	mech, memory, quota := in.mech, in.memory, in.quota
+	gone, err := secmem.Alloc(64, secmem.Heap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone.Free()
+	watched := *mech
+	watched.watched = true
+	for _, tt := range []struct {
+		name       string
+		spoil, fix func()
+	}{
+		{"no quota", func() { in.quota = 0 }, func() { in.quota = quota }},
+		{"no seed", func() { in.seeded = false }, func() { in.seeded = true }},
+		{"level", func() { in.index = 1; r.level.Store(int32(seeding.MinimallySeeded)) },
+			func() { in.index = 0; r.level.Store(int32(seeding.FullySeeded)) }},
+		{"age", func() { in.age.old.Store(true) }, func() { in.age.old.Store(false) }},
+		{"self-tests due", func() { r.tested.old.Store(true) }, func() { r.tested.old.Store(false) }},
+		{"memory", func() { in.memory = gone }, func() { in.memory = memory }},
+		{"copied", func() { page.set(2) }, func() { page.set(1) }},
+		{"page being written", page.write, page.write},
+		{"copied before", func() { r.twins.inARow.Store(1) }, func() { r.twins.inARow.Store(0) }},
+		{"no page", func() { in.mech = &watched; r.twins.page.Store(nil) },
+			func() { in.mech = mech; r.twins.page.Store(r.machine.page) }},
+	} {
+		b := bytes.Repeat([]byte{0xa5}, 16)
+		next, requests := in.next, in.requests
+		tt.spoil()
+		done := r.quick(in, b)
+		tt.fix()
+		if done || in.next != next || in.requests != requests || !bytes.Equal(b, bytes.Repeat([]byte{0xa5}, 16)) {
+			t.Errorf("%s: served: %v, %d bytes used", tt.name, done, in.next-next)
+		}
+		if in.quota = quota; !r.quick(in, b) {
+			t.Fatalf("%s: refuses after that, too", tt.name)
+		}
+	}
+	if r.quick(in, make([]byte, len(in.ahead)-in.next+1)) {
+		t.Error("more bytes than there are ahead")
+	}
+}
+
+// What the short way returns is what was ahead, once; it is erased, and counted.
+func TestQuickErases(t *testing.T) {
+	r, in := locked(t, still(), Config{OutputBuffer: 1000})
+	for _, n := range []int{1, 8, 15, 16, 17, 31, 32, 33, 100} {
+		want, before := bytes.Clone(in.ahead[in.next:in.next+n]), *in
+		got := make([]byte, n)
+		if !r.quick(in, got) || !bytes.Equal(got, want) || in.next != before.next+n {
+			t.Errorf("%d bytes: %x; want %x", n, got, want)
+		}
+		if !bytes.Equal(in.ahead[:in.next], make([]byte, in.next)) {
+			t.Errorf("%d bytes are still there", n)
+		}
+		if in.quota != before.quota-1 || in.requests != before.requests+1 || in.bits != before.bits+8*uint64(n) ||
+			in.stats.Requests != before.stats.Requests+1 || in.stats.Bytes != before.stats.Bytes+uint64(n) {
+			t.Errorf("%d bytes are not counted", n)
+		}
+	}
+}
+
+// A copy of the machine while a quick request is combined: it returns nothing.
+func TestQuickCopiedDuring(t *testing.T) {
+	needsCombiner(t)
+	for _, during := range []string{"nothing", "copied", "being written"} {
+		page := newClonePage(1)
+		page[3] = 0 // no counter of copies: of disruptions alone, which are not relied on
+		on := page.on(t, still())
+		event := func() {}
+		system := on.system
+		on.system = func(b []byte) bool {
+			event()
+			return system(b)
+		}
+		r, in := locked(t, on, Config{DRNG: func() (drng.DRNG, error) { return drng.NewChaCha20(), nil }})
+		if in.combiner == nil {
+			t.Fatal("requests are not combined")
+		}
+		switch during {
+		case "copied":
+			event = func() {
+				atomic.StoreUint64(&page[2], little64(2))
+				page.set(1)
+			}
+		case "being written":
+			event = page.write
+		}
+		b := bytes.Repeat([]byte{0xa5}, 16)
+		next := in.next
+		if done := r.quick(in, b); done != (during == "nothing") || done == bytes.Equal(b, make([]byte, 16)) {
+			t.Errorf("%s: served: %v: %x", during, done, b)
+		}
+		if !bytes.Equal(in.ahead[:in.next], make([]byte, in.next)) || in.next != next+16 {
+			t.Errorf("%s: what was used is left", during)
+		}
+	}
+}
+
+// No request that has to look at the clock, and none that reaches a limit, is a quick one;
+// all others are for which there is output ahead, but for those near a limit of bits. The
+// limits are those of Config.
+func TestQuickLimits(t *testing.T) {
+	for _, c := range []Config{
+		{OutputBuffer: 4000},
+		{OutputBuffer: 100, ReseedRequests: 7},
+		{OutputBuffer: 100, ReseedRequests: 700},
+		{OutputBuffer: 4000, ReseedRequests: 700},
+		{OutputBuffer: 100, ReseedBits: 100000},
+		{OutputBuffer: 1000, ReseedBits: 1 << 16},
+	} {
+		for _, sizes := range [][]int{{16}, {1}, {33, 8, 100, 1}} {
+			t.Run(fmt.Sprint(c.OutputBuffer, c.ReseedRequests, c.ReseedBits, sizes), func(t *testing.T) {
+				r, in := locked(t, still(), c)
+				m := in.mech
+				quick := 0
+				for i := 0; i < 3000; i++ {
+					b := make([]byte, sizes[i%len(sizes)])
+					if r.quick(in, b) {
+						quick++
+						if in.requests >= m.due || in.bits >= m.dueBits || in.requests%256 == 0 {
+							t.Fatalf("a quick one was request %d of %d, with %d bits of %d", in.requests, m.due, in.bits, m.dueBits)
+						}
+						continue
+					}
+					due, err := r.serve(in, b)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if want := in.requests >= m.due || in.bits >= m.dueBits; due != want {
+						t.Fatalf("request %d of %d, %d bits of %d: due: %v", in.requests, m.due, in.bits, m.dueBits, due)
+					}
+					if due {
+						if in.quota != 0 {
+							t.Errorf("%d quick requests after the limit", in.quota)
+						}
+						break
+					}
+				}
+				if quick == 0 || sizes[0] == 16 && quick < int(in.requests)/2 {
+					t.Errorf("%d of %d requests were quick", quick, in.requests)
+				}
+			})
+		}
+	}
+}
+
+// After a switch no request is a quick one before the first output of the new mechanism
+// was compared with the known answers (T19), whatever the old one had left.
+func TestQuickAfterSwitch(t *testing.T) {
+	outsideFIPS(t)
+	r := start(t, still(), Config{OutputBuffer: 1000})
+	read := func(n int) (compared bool, quota uint64) {
+		t.Helper()
+		if _, err := r.Read(make([]byte, n)); err != nil {
+			t.Fatal(err)
+		}
+		h := r.shards.LockIndex(0)
+		defer h.Unlock()
+		return h.Value.compared, h.Value.quota
+	}
+	if compared, quota := read(16); !compared || quota == 0 {
+		t.Fatalf("compared: %v, %d quick requests", compared, quota)
+	}
+	if err := r.SetDRNG(func() (drng.DRNG, error) { return drng.NewXDRBG(), nil }); err != nil {
+		t.Fatal(err)
+	}
+	if compared, quota := read(8); compared || quota != 0 {
+		t.Errorf("after 8 bytes: compared: %v, %d quick requests", compared, quota)
+	}
+	if compared, quota := read(16); !compared || quota == 0 {
+		t.Errorf("after 16 bytes: compared: %v, %d quick requests", compared, quota)
+	}
+}
+
+// After a failed self-test nothing is output, not even by a shard that is yet to be wiped.
+func TestQuickSelfTestFailed(t *testing.T) {
+	const env = "LRNG_TEST_QUICK_FAILED"
+	if os.Getenv(env) == "" {
+		exe, err := os.Executable()
+		if err != nil {
+			t.Skip(err)
+		}
+		cmd := exec.Command(exe, "-test.run=^TestQuickSelfTestFailed$")
+		cmd.Env = append(os.Environ(), env+"=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	r, in := locked(t, still(), Config{OutputBuffer: 1000})
+	selftest.Fail("injected") // has the generator wiped as soon as the shard is unlocked
+	b := bytes.Repeat([]byte{0xa5}, 16)
+	if next := in.next; !in.seeded || r.quick(in, b) || in.next != next || !bytes.Equal(b, bytes.Repeat([]byte{0xa5}, 16)) {
+		t.Errorf("seeded: %v, %d bytes used: %x", in.seeded, in.next-next, b)
+	}
+}
