@@ -96,8 +96,10 @@ func (a *assessment) run(ctx context.Context, std stdio, name string) error {
 	if a.claimed && !(a.claim >= 0 && a.claim <= 8) {
 		return usagef("-claim: %v; want 0 to 8", a.claim)
 	}
-	if _, err := os.Lstat(a.plot); a.plot != "" && err == nil && !a.force {
-		return fmt.Errorf("%s is there already; -force overwrites it", a.plot)
+	if a.plot != "" {
+		if err := checkTarget(a.plot, a.force); err != nil {
+			return err
+		}
 	}
 	rec, err := readRecord(std.in, name)
 	if err != nil {

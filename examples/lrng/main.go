@@ -134,7 +134,8 @@ func usage(w io.Writer) {
 	for _, c := range commands {
 		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.short)
 	}
-	fmt.Fprint(w, "\n\"lrng help COMMAND\" tells more of one.\n")
+	fmt.Fprint(w, "\n\"lrng help COMMAND\" tells more of one.\n"+
+		"The exit code is 0, 1 for a failure, 2 for a wrong call, 130 after an interrupt.\n")
 }
 
 func (c command) help(w io.Writer) {

@@ -71,10 +71,10 @@ func TestMistakes(t *testing.T) {
 		{"read -n x", 2, `-n: want a number such as 32, 64K or 1G`},
 		{"read -n -1", 2, "-n: want a number"},
 		{"read -n", 2, "needs an argument"},
-		{"read -n 9223372036854775808", 2, "-n: want a number"},
+		{"read -n 9223372036854775808", 2, "-n: too large"},
 		{"read -n 8388608T", 2, "-n: too large"},
 		{"read -n 9007199254740992K", 2, "-n: too large"},
-		{"read -n 99999999999999999999T", 2, "-n: want a number"},
+		{"read -n 99999999999999999999T", 2, "-n: too large"},
 		{"read -n 1e9", 2, "-n: want a number"},
 		{"token -n 99999999999999999999", 2, "-n: value out of range"},
 		{"seed -bits 99999999999999999999", 2, "-bits: value out of range"},
@@ -85,7 +85,7 @@ func TestMistakes(t *testing.T) {
 		{"seed -bits 4097", 2, "-bits: 4097; want 1 to 4096"},
 		{"seed -raw -bits 100", 2, "-bits: 100; want 1 to 4096, a multiple of 8 with -raw"},
 		{"seed -timeout 1", 2, "-timeout"},
-		{"seed -timeout 0s", 1, "deadline exceeded"},
+		{"seed -timeout 0s", 1, "no seed after 0s: context deadline exceeded"},
 		{"status x", 2, `unexpected argument "x"`},
 		{"selftest x", 2, `unexpected argument "x"`},
 		{"selftest -x", 2, "not defined: -x"},
@@ -159,6 +159,8 @@ func TestHelp(t *testing.T) {
 		for _, args := range [][]string{{"help", c.name}, {c.name, "-h"}, {c.name, "--help"}} {
 			if out := must(t, args...); !strings.HasPrefix(out, "usage: lrng "+c.name+" ") || !strings.Contains(out, c.long) {
 				t.Errorf("lrng %q: %s", args, out)
+			} else if strings.Contains(out, "(default )") || strings.Count(out, "    \t") < 1 {
+				t.Errorf("lrng %q: a flag without a text, or with an empty default: %s", args, out)
 			}
 		}
 	}
@@ -359,7 +361,7 @@ func TestStatus(t *testing.T) {
 		t.Errorf("%+v, %v", s, err)
 	}
 	code, out, msg := call(t, "status", "-timeout", "0s")
-	if code != 1 || !strings.Contains(msg, "not fully seeded: context deadline exceeded") || !strings.Contains(out, "LRNG fully seeded: ") {
+	if code != 1 || !strings.Contains(msg, "not fully seeded after 0s: context deadline exceeded") || !strings.Contains(out, "LRNG fully seeded: ") {
 		t.Errorf("in no time: exit code %d, %s%s", code, out, msg)
 	}
 }

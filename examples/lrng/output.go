@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -168,8 +169,9 @@ func (f flusher) Write(p []byte) (int, error) {
 // A size is a flag for a number with a binary suffix.
 type size int64
 
+// String returns "" for a size that has no default, which a help leaves out then.
 func (s *size) String() string {
-	if *s < 0 {
+	if *s <= 0 {
 		return ""
 	}
 	return strconv.FormatInt(int64(*s), 10)
@@ -183,11 +185,11 @@ func (s *size) Set(text string) error {
 		}
 	}
 	v, err := strconv.ParseUint(digits, 10, 63)
-	if err != nil {
-		return fmt.Errorf("want a number such as 32, 64K or 1G")
+	if errors.Is(err, strconv.ErrRange) || v<<shift>>shift != v || v<<shift >= 1<<63 {
+		return errors.New("too large")
 	}
-	if v<<shift>>shift != v || v<<shift >= 1<<63 {
-		return fmt.Errorf("too large")
+	if err != nil {
+		return errors.New("want a number such as 32, 64K or 1G")
 	}
 	*s = size(v << shift)
 	return nil
@@ -259,6 +261,9 @@ input. It does not write to a terminal.
 				seed, _, err = r.GetSeed(ctx, *bits)
 			}
 			defer clear(seed)
+			if errors.Is(err, context.DeadlineExceeded) {
+				return fmt.Errorf("no seed after %v: %w", *wait, err)
+			}
 			if err != nil {
 				return err
 			}
@@ -292,6 +297,9 @@ their credits and their health, levels, limits, and the claim that it is designe
 			err = r.Wait(wctx, seeding.FullySeeded)
 			if err := printFacts(std.out, *asJSON, r.Status()); err != nil {
 				return err
+			}
+			if errors.Is(err, context.DeadlineExceeded) {
+				return fmt.Errorf("not fully seeded after %v: %w", *wait, err)
 			}
 			if err != nil {
 				return fmt.Errorf("not fully seeded: %w", err)

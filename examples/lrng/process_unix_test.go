@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strings"
@@ -140,5 +141,31 @@ func TestClosedOutput(t *testing.T) {
 	}
 	if info, err := os.Stat("x.bin"); err != nil || info.Size() != 1000 {
 		t.Errorf("%v, %v", info, err)
+	}
+}
+
+// TestNoRegularFile: what is not a regular file is not replaced by one, even with -force. As
+// root that would be a device.
+func TestNoRegularFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := errors.Join(os.WriteFile("noise", bytes.Repeat([]byte{0, 1, 1}, 1000), 0o600), os.Symlink("/dev/null", "null.bin"), syscall.Mkfifo("fifo", 0o600), os.Mkdir("dir.json", 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range []string{
+		"record -force -n 1 -o null jitter",
+		"record -force -n 1 -o dir jitter",
+		"record -n 1 -o null jitter",
+		"assess -force -plot fifo noise",
+		"assess -force -plot dir.json noise",
+		"assess -force -plot null.bin noise",
+	} {
+		if code, _, msg := call(t, strings.Fields(args)...); code != 1 || !strings.Contains(msg, " is not a regular file") {
+			t.Errorf("lrng %s: %d, %s", args, code, msg)
+		}
+	}
+	for name, want := range map[string]fs.FileMode{"null.bin": fs.ModeSymlink, "fifo": fs.ModeNamedPipe, "dir.json": fs.ModeDir} {
+		if info, err := os.Lstat(name); err != nil || info.Mode().Type() != want {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
 	}
 }

@@ -221,8 +221,10 @@ func (rec *recording) run(ctx context.Context, std stdio) error {
 	names := map[string]string{}
 	for _, ext := range []string{"bin", "u64", "json"} {
 		names[ext] = rec.base + "." + ext
-		if _, err := os.Lstat(names[ext]); err == nil && !rec.force && rec.base != "-" {
-			return fmt.Errorf("%s is there already; -force overwrites it", names[ext])
+		if rec.base != "-" {
+			if err := checkTarget(names[ext], rec.force); err != nil {
+				return err
+			}
 		}
 	}
 
@@ -486,6 +488,22 @@ func (h *header) write(name string, data []byte) error {
 	sum := sha256.Sum256(data)
 	h.Files = append(h.Files, file{filepath.Base(name), len(data), hex.EncodeToString(sum[:])})
 	return writeFile(name, data)
+}
+
+// checkTarget returns why nothing may be written to a file: it is there, and is not to be
+// overwritten, or it is something else than a file, such as a device or a link to one, in
+// whose place a file would come.
+func checkTarget(name string, force bool) error {
+	info, err := os.Lstat(name)
+	switch {
+	case err != nil: // it is not there, or this comes again
+		return nil
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is not a regular file", name)
+	case !force:
+		return fmt.Errorf("%s is there already; -force overwrites it", name)
+	}
+	return nil
 }
 
 // writeFile writes a whole file, or none: a part of one under another name is removed.

@@ -111,7 +111,7 @@ func parseFlags(args []string, out io.Writer) (*config, error) {
 		return nil
 	})
 	strangers := "uncredited"
-	fs.Func("strangers", "what to do with entropy of other users and on other sockets:\n\"uncredited\" or \"refuse\" (default \"uncredited\")", func(s string) error {
+	fs.Func("strangers", "`WHAT` to do with entropy of other users and on other sockets:\n\"uncredited\" or \"refuse\" (default \"uncredited\")", func(s string) error {
 		if s != "uncredited" && s != "refuse" {
 			return errors.New(`not "uncredited" or "refuse"`)
 		}
@@ -136,6 +136,7 @@ func parseFlags(args []string, out io.Writer) (*config, error) {
 	fs.IntVar(&c.feedCredit, "feed-credit", 0, fmt.Sprintf("the `BITS` that the kernel shall credit the %d bytes with", feedSize))
 	fs.BoolVar(&c.feedReseed, "feed-reseed", true, "have the kernel reseed its generator each time")
 	fs.Float64Var(&c.limits.rate, "rate", 16<<20, "`BYTES` per second for a client")
+	fs.Lookup("rate").DefValue = strconv.Itoa(16 << 20) // and not 1.6777216e+07
 	fs.IntVar(&c.limits.burst, "burst", 1<<20, "`BYTES` that a client may have at once")
 	fs.Float64Var(&c.limits.seeds, "seeds", 60, "`SEEDS` per minute for a client")
 	fs.IntVar(&c.limits.total, "connections", 1024, "most `CONNECTIONS` at a time")

@@ -73,7 +73,7 @@ func TestHelp(t *testing.T) {
 	if _, err := parseFlags([]string{"-help"}, &out); !errors.Is(err, flag.ErrHelp) {
 		t.Error(err)
 	}
-	for _, want := range []string{"Usage: lrngd", "-egd ADDRESS", "-feed-credit BITS", "-strangers"} {
+	for _, want := range []string{"Usage: lrngd", "-egd ADDRESS", "-feed-credit BITS", "-strangers WHAT", "(default 16777216)\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the help does not have %q", want)
 		}

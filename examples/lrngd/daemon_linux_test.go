@@ -385,7 +385,7 @@ func TestWrongCalls(t *testing.T) {
 		{2, "-egd DIR/e -source-rate jitter=100000", "-source-rate"},
 		{1, "-egd DIR/none/e", "no such file or directory"},
 		{1, "-egd " + file, "not a socket"},
-		{1, "-egd DIR/" + strings.Repeat("x", 120), "invalid argument"},
+		{1, "-egd DIR/" + strings.Repeat("x", 107-len(dir)), "too long for the path of a socket: 108 bytes, at most 107"},
 		{1, "-egd DIR/e -user nosuchuser", "nosuchuser"},
 		{1, "-egd DIR/e -seeding-timeout 1ms -source-rate jitter=0 -source-rate cpu=0 -source-rate os=0", "not seeded after 1ms"},
 		{0, "-help", ""},
@@ -426,6 +426,30 @@ func TestFIPSFlag(t *testing.T) {
 		t.Error("the mechanism is not CTR_DRBG")
 	}
 	dialEGD(t, "unix", dir+"/e").read(100)
+}
+
+// TestNobodyReadsMessages: the reader of its messages goes away, and the daemon does not.
+func TestNobodyReadsMessages(t *testing.T) {
+	dir := shortDir(t)
+	longest := dir + "/" + strings.Repeat("x", 106-len(dir))
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := command(t, "-egd", longest, "-debug")
+	p.cmd.Stderr = w
+	p.start()
+	w.Close()
+	eventually(t, "it listens", func() bool { _, err := os.Stat(longest); return err == nil })
+	r.Close()
+	for range 3 {
+		c := dialEGD(t, "unix", longest)
+		c.read(16)
+		c.send(0xff) // which it has something to say about
+		c.ended()
+	}
+	p.signal(syscall.SIGTERM)
+	p.exits(0)
 }
 
 func TestCheck(t *testing.T) {

@@ -120,6 +120,9 @@ func listen(address string, mode os.FileMode) (l net.Listener, lock *os.File, er
 		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(a))
 		return l, nil, err
 	}
+	if len(address) > maxPath {
+		return nil, nil, fmt.Errorf("%s: too long for the path of a socket: %d bytes, at most %d", address, len(address), maxPath)
+	}
 	// Between the look at a stale socket and its removal another process could put its
 	// own in the place. So each one that looks holds a lock; the file stays, since
 	// removing it could take it from somebody who has just opened it.

@@ -11,6 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// maxPath is how long the path of a socket may be, in bytes: a zero follows it.
+const maxPath = len(unix.RawSockaddrUnix{}.Path) - 1
+
 // lockFile opens a file with an exclusive lock on it.
 func lockFile(path string) (*os.File, error) {
 	// Not through a symbolic link: as root, in a directory of somebody else, that would

@@ -33,6 +33,9 @@ import (
 )
 
 func main() {
+	// Whoever reads the messages may go away: that ends no daemon. (Elsewhere than on
+	// standard error a closed pipe is an error of the write anyway.)
+	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
