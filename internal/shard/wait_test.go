@@ -28,6 +28,21 @@ func TestPrecedence(t *testing.T) {
 		s.slots[i].wanted.Store(1)
 	}
 	s.Lock().Unlock()
+
+	s = New[int](1)
+	h := s.LockIndex(0)
+	done := make(chan bool)
+	go func() {
+		s.LockIndex(0).Unlock()
+		close(done)
+	}()
+	for end := time.Now().Add(10 * time.Second); h.wanted.Load() == 0; runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatal("nobody seems to wait")
+		}
+	}
+	h.Unlock()
+	<-done
 }
 
 // A slot that is held for longer than anybody looks for it without a pause goes to all who
