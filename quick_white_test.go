@@ -152,6 +152,7 @@ func TestQuickLimits(t *testing.T) {
 			}
 			t.Run(fmt.Sprint(c.OutputBuffer, c.ReseedRequests, c.ReseedBits, sizes), func(t *testing.T) {
 				r, in := locked(t, still(), c)
+				in.dropAhead()
 				m := in.mech
 				quick := 0
 				for i := 0; i < 3000; i++ {
