@@ -230,3 +230,43 @@ func TestCombinedRequests(t *testing.T) {
 		t.Errorf("%d requests without the operating system; want 1", n)
 	}
 }
+
+// Requests are combined after a switch as before it, and no more once the mechanism is one
+// of SP 800-90A.
+func TestCombinedAfterSwitch(t *testing.T) {
+	needsCombiner(t)
+	outsideFIPS(t)
+	var lengths []int
+	on := still()
+	on.system = func(b []byte) bool {
+		lengths = append(lengths, len(b))
+		return true
+	}
+	chacha20 := func() (drng.DRNG, error) { return drng.NewChaCha20(), nil }
+	ctr := func() (drng.DRNG, error) { return drng.NewCTR(drng.CTRConfig{}) }
+	r := start(t, on, Config{DRNG: chacha20})
+	for i, tt := range []struct {
+		to   func() (drng.DRNG, error)
+		want []int // bytes of the operating system in three requests
+	}{
+		{chacha20, []int{32, 16, 16, 16}},
+		{ctr, []int{32, 32, 32}},
+		{chacha20, []int{32, 16, 16, 16}},
+	} {
+		if _, err := r.Read(make([]byte, 16)); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.SetDRNG(tt.to); err != nil {
+			t.Fatal(err)
+		}
+		lengths = nil
+		for range 3 {
+			if _, err := r.Read(make([]byte, 16)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !slices.Equal(lengths, tt.want) {
+			t.Errorf("switch %d: %d bytes of the operating system; want %d", i+1, lengths, tt.want)
+		}
+	}
+}

@@ -98,7 +98,8 @@ type Config struct {
 	//
 	// It takes Linux on amd64 with AVX2, or on arm64, and the ChaCha20 mechanism; New and
 	// SetDRNG return an error that says what is missing. It does not cover what sources and
-	// the conditioner compute: see docs/threats.md.
+	// the conditioner compute, nor copies of what they collect on its way to the mechanism:
+	// see docs/threats.md.
 	Hardened bool
 
 	// FIPS says whether the generator keeps to what FIPS 140-3 allows.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/fips140"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -84,5 +85,37 @@ func TestHardenedRefuses(t *testing.T) {
 			t.Errorf("%s is in use", st.DRNG)
 		}
 		output(t, r)
+	}
+}
+
+// Every instance is hardened: of all shards, for prediction resistance, and after a switch.
+func TestHardenedEverywhere(t *testing.T) {
+	outsideFIPS(t)
+	if drng.NewChaCha20().Harden() != nil {
+		return // TestHardened
+	}
+	for _, hardened := range []bool{true, false} {
+		r := start(t, still(), Config{Hardened: hardened, Shards: 3})
+		check := func(when string) {
+			t.Helper()
+			all := []drng.DRNG{r.pr.d}
+			for i := range r.shards.Len() {
+				h := r.shards.LockIndex(i)
+				all = append(all, h.Value.d)
+				h.Unlock()
+			}
+			for i, d := range all {
+				if got := reflect.ValueOf(d).Elem().FieldByName("hardened").Bool(); got != hardened {
+					t.Errorf("%s, instance %d: hardened: %v; want %v", when, i-1, got, hardened)
+				}
+			}
+		}
+		check("at first")
+		output(t, r)
+		check("in use")
+		if err := r.SetDRNG(func() (drng.DRNG, error) { return drng.NewChaCha20(), nil }); err != nil {
+			t.Fatal(err)
+		}
+		check("after a switch")
 	}
 }
