@@ -679,6 +679,9 @@ func (r *RNG) quick(in *instance, b []byte) bool {
 
 	ahead := in.ahead[in.next:end]
 	switch len(b) {
+	case 8: // a number
+		*(*[8]byte)(b) = *(*[8]byte)(ahead)
+		*(*[8]byte)(ahead) = [8]byte{}
 	case 16: // a key, a nonce, a UUID: without the loops of copy and clear
 		*(*[16]byte)(b) = *(*[16]byte)(ahead)
 		*(*[16]byte)(ahead) = [16]byte{}
