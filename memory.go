@@ -95,12 +95,19 @@ func (r *RNG) allocate(in *instance, ahead int) error {
 		if err != nil {
 			return memoryError(least, err)
 		}
-		in.memory = m
-		in.combiner = nil
-		if combine > 0 {
-			in.combiner = secmem.At[combiner](m)
+		p := m.Bytes()
+		if len(p) == 0 { // dropped already, or the process has been copied just now
+			m.Free()
+			return errVanished
 		}
-		p := m.Bytes()[combine:]
+		in.memory, in.combiner = m, nil
+		if combine > 0 {
+			if in.combiner = secmem.At[combiner](m); in.combiner == nil {
+				in.free() // what is ahead must not go out as it is
+				return errVanished
+			}
+		}
+		p = p[combine:]
 		in.fresh, in.tmp, in.ahead = p[:freshSize:freshSize], p[freshSize:freshSize+tmp:freshSize+tmp], p[freshSize+tmp:]
 		in.next = ahead
 	}

@@ -13,22 +13,7 @@ import (
 func TestClearsRegisters(t *testing.T) {
 	const before = 0xa5
 	var pattern, got regs.Vectors
-	for i := range pattern {
-		for j := range pattern[i] {
-			pattern[i][j] = before
-		}
-	}
-	// dirty returns the number of a register with something else in it, or -1.
-	dirty := func() int {
-		for i := range got {
-			for _, b := range got[i] {
-				if b != 0 && b != before {
-					return i
-				}
-			}
-		}
-		return -1
-	}
+	pattern.Fill(before)
 	if n, _ := regs.Size(); n == 0 {
 		return // nor is there assembly
 	}
@@ -54,7 +39,7 @@ func TestClearsRegisters(t *testing.T) {
 					regs.Load(&pattern)
 					f()
 					regs.Store(&got)
-					if found = dirty(); found < 0 {
+					if found = got.Other(before); found < 0 {
 						return
 					}
 				}

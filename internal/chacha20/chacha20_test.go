@@ -628,22 +628,7 @@ func BenchmarkGenerate(b *testing.B) {
 func TestClearsRegisters(t *testing.T) {
 	const before = 0xa5
 	var pattern, got regs.Vectors
-	for i := range pattern {
-		for j := range pattern[i] {
-			pattern[i][j] = before
-		}
-	}
-	// dirty returns the number of a register with something else in it, or -1.
-	dirty := func() int {
-		for i := range got {
-			for _, b := range got[i] {
-				if b != 0 && b != before {
-					return i
-				}
-			}
-		}
-		return -1
-	}
+	pattern.Fill(before)
 	if n, _ := regs.Size(); n == 0 {
 		return // nor is there assembly
 	}
@@ -671,7 +656,7 @@ func TestClearsRegisters(t *testing.T) {
 					if errno != 0 {
 						t.Fatal(errno)
 					}
-					if found = dirty(); found < 0 {
+					if found = got.Other(before); found < 0 {
 						break
 					}
 				}

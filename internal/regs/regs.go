@@ -10,6 +10,27 @@ package regs
 // narrower, than there is room for.
 type Vectors [32][64]byte
 
+// Fill sets all bytes to b.
+func (v *Vectors) Fill(b byte) {
+	for i := range v {
+		for j := range v[i] {
+			v[i][j] = b
+		}
+	}
+}
+
+// Other returns the number of a register with a byte that is neither 0 nor b, or -1.
+func (v *Vectors) Other(b byte) int {
+	for i := range v {
+		for _, x := range v[i] {
+			if x != 0 && x != b {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
 // Size returns how many registers there are, and how wide they are in bytes: 0, 0 if this
 // package does not know this processor.
 func Size() (n, width int) { return size() }
