@@ -87,3 +87,26 @@ func TestNoOutputBelowFullLevel(t *testing.T) {
 		}
 	})
 }
+
+// Who finds the level missing, and is interrupted until shard 0 has its seed, does not ask
+// for one more.
+func TestWantLevelAfterSeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := white(t, Config{Shards: 1})
+		r.wantLevel()
+		if r.nextWanted() != 0 {
+			t.Fatal("a generator without a seed wants none")
+		}
+		r.kick()
+		synctest.Wait()
+		if r.currentLevel() != seeding.FullySeeded {
+			t.Fatalf("level %v", r.currentLevel())
+		}
+		r.wantLevel() // as wait does after the interruption
+		r.wake()
+		synctest.Wait()
+		if n := r.stats.seeds.Load(); n != 1 {
+			t.Errorf("%d seeds, want 1", n)
+		}
+	})
+}

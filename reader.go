@@ -232,7 +232,7 @@ func (f *freshReader) TryRead(b []byte) (int, error) {
 	}
 	if f.r.currentLevel() < seeding.FullySeeded {
 		clear(b)
-		f.r.wants[0].Store(true)
+		f.r.wantLevel()
 		f.r.kick()
 		return 0, ErrNotSeeded
 	}

@@ -110,7 +110,7 @@ func (r *RNG) wait(ctx context.Context, level seeding.Level) error {
 			long = t.C
 		}
 
-		r.wants[0].Store(true)
+		r.wantLevel()
 		r.wake()
 		select {
 		case <-w.reached:
@@ -124,6 +124,16 @@ func (r *RNG) wait(ctx context.Context, level seeding.Level) error {
 		delete(r.waiters, w)
 		r.mu.Unlock()
 	}
+}
+
+// wantLevel marks shard 0 as wanting a seed, if it has none: somebody may have given it
+// one since the caller looked at the level.
+func (r *RNG) wantLevel() {
+	h := r.shards.LockIndex(0)
+	if !h.Value.seeded {
+		r.wants[0].Store(true)
+	}
+	h.Unlock()
 }
 
 // spin waits for the level without a channel, as long as a round may take. A channel
@@ -267,7 +277,7 @@ func (r *RNG) work(ctx context.Context) (pause time.Duration, news uint64) {
 		}
 		if i > 0 && r.currentLevel() < seeding.FullySeeded {
 			i = 0 // the others serve nobody without it
-			r.wants[0].Store(true)
+			r.wantLevel()
 		}
 		if r.lockPool(ctx) != nil {
 			return 0, 0
