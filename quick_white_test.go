@@ -187,10 +187,17 @@ func TestQuickLimits(t *testing.T) {
 }
 
 // After a switch no request is a quick one before the first output of the new mechanism
-// was compared with the known answers (T19), whatever the old one had left.
+// was compared with the known answers (T19), whatever the old one had left. A request that is
+// too short for that is enough if output was generated ahead.
 func TestQuickAfterSwitch(t *testing.T) {
 	outsideFIPS(t)
-	r := start(t, still(), Config{OutputBuffer: 1000})
+	for _, size := range []int{15, 1000} {
+		testQuickAfterSwitch(t, size)
+	}
+}
+
+func testQuickAfterSwitch(t *testing.T, size int) {
+	r := start(t, still(), Config{OutputBuffer: size})
 	read := func(n int) (compared bool, quota uint64) {
 		t.Helper()
 		if _, err := r.Read(make([]byte, n)); err != nil {
@@ -201,16 +208,17 @@ func TestQuickAfterSwitch(t *testing.T) {
 		return h.Value.compared, h.Value.quota
 	}
 	if compared, quota := read(16); !compared || quota == 0 {
-		t.Fatalf("compared: %v, %d quick requests", compared, quota)
+		t.Fatalf("%d bytes ahead: compared: %v, %d quick requests", size, compared, quota)
 	}
 	if err := r.SetDRNG(func() (drng.DRNG, error) { return drng.NewXDRBG(), nil }); err != nil {
 		t.Fatal(err)
 	}
-	if compared, quota := read(8); compared || quota != 0 {
-		t.Errorf("after 8 bytes: compared: %v, %d quick requests", compared, quota)
+	long := size >= 16
+	if compared, quota := read(8); compared != long || (quota != 0) != long {
+		t.Errorf("%d bytes ahead, after 8 bytes: compared: %v, %d quick requests", size, compared, quota)
 	}
 	if compared, quota := read(16); !compared || quota == 0 {
-		t.Errorf("after 16 bytes: compared: %v, %d quick requests", compared, quota)
+		t.Errorf("%d bytes ahead, after 16 bytes: compared: %v, %d quick requests", size, compared, quota)
 	}
 }
 

@@ -568,6 +568,9 @@ func TestKnownAnswerInEveryInstance(t *testing.T) {
 			}
 			return r.Read(b)
 		},
+		"ahead": func(t *testing.T, b []byte) (int, error) {
+			return white(t, Config{OutputBuffer: 1000, DRNG: parrot}).Read(b[:1])
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !alone(t) {

@@ -603,7 +603,11 @@ func (in *instance) take(b []byte) int {
 func (in *instance) refill() error {
 	for p := in.ahead; len(p) > 0; {
 		n := min(len(p), in.mech.chunk)
-		if err := in.raw(p[:n], true); err != nil {
+		err := in.raw(p[:n], true)
+		if err == nil {
+			err = in.compare(p[:n])
+		}
+		if err != nil {
 			in.dropAhead()
 			return err
 		}

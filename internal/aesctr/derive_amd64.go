@@ -2,15 +2,15 @@
 
 package aesctr
 
-// deriveAESNI is Derive for so many groups, at least 1.
+// deriveAESNI is Derive for so many blocks, at least 1.
 //
 //go:noescape
-func deriveAESNI(w *[2 * 15]uint64, rounds int, dst *byte, groups int, first, second *[BlockSize]byte)
+func deriveAESNI(w *[2 * 15]uint64, rounds int, dst *byte, blocks int, chain *[BlockSize]byte, lo, hi uint64)
 
-func (k *Key) derive(dst []byte, first, second *[BlockSize]byte) {
+func (k *Key) derive(dst []byte, chain *[BlockSize]byte, lo, hi uint64) {
 	if k.asm {
-		deriveAESNI(&k.w, k.rounds, &dst[0], len(dst)/DeriveGroup, first, second)
+		deriveAESNI(&k.w, k.rounds, &dst[0], len(dst)/BlockSize, chain, lo, hi)
 	} else {
-		k.deriveByBlocks(dst, first, second)
+		k.deriveByBlocks(dst, chain, lo, hi)
 	}
 }

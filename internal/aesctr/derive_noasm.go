@@ -2,6 +2,6 @@
 
 package aesctr
 
-func (k *Key) derive(dst []byte, first, second *[BlockSize]byte) {
-	k.deriveByBlocks(dst, first, second)
+func (k *Key) derive(dst []byte, chain *[BlockSize]byte, lo, hi uint64) {
+	k.deriveByBlocks(dst, chain, lo, hi)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/fips140"
+	"encoding/binary"
 	"testing"
 )
 
@@ -19,18 +20,19 @@ func TestDerive(t *testing.T) {
 		return p
 	}
 	for _, size := range []int{16, 24, 32} {
-		for length := 0; length < 256*BlockSize; length += DeriveGroup {
+		for length := 0; length < 256*BlockSize; length += BlockSize {
 			key := random(make([]byte, size))
 			var k Key
 			k.Expand(key)
-			first, second := [BlockSize]byte(random(make([]byte, BlockSize))), [BlockSize]byte(random(make([]byte, BlockSize)))
-			a, b := first, second
-			buf := bytes.Repeat([]byte{0xa5}, length+32)
-			k.Derive(buf[16:16+length], &a, &b)
-			want := bytes.Repeat([]byte{0xa5}, length+32)
-			k.deriveByBlocks(want[16:16+length], &a, &b)
-			if !bytes.Equal(buf, want) || a != first || b != second {
-				t.Fatalf("AES-%d, %d bytes: differs from the one by blocks, or writes elsewhere", 8*size, length)
+			chain, halves := [BlockSize]byte(random(make([]byte, BlockSize))), random(make([]byte, BlockSize))
+			lo, hi := binary.LittleEndian.Uint64(halves), binary.LittleEndian.Uint64(halves[8:])
+			a, b := chain, chain
+			before := random(make([]byte, length+32))
+			buf, want := bytes.Clone(before), bytes.Clone(before)
+			k.Derive(buf[16:16+length], &a, lo, hi)
+			k.deriveByBlocks(want[16:16+length], &b, lo, hi)
+			if !bytes.Equal(buf, want) || a != [BlockSize]byte{} || b != [BlockSize]byte{} {
+				t.Fatalf("AES-%d, %d bytes: differs from the one by blocks, writes elsewhere, or leaves the chain", 8*size, length)
 			}
 			if fips140.Enforced() {
 				continue // ECB is not approved
@@ -39,15 +41,16 @@ func TestDerive(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			chain, block := make([]byte, 16), make([]byte, 16)
-			std.Encrypt(chain, first[:])
-			for i := range chain {
-				chain[i] ^= second[i]
-			}
+			block := make([]byte, 16)
 			for n := range length / BlockSize {
-				copy(block, chain)
+				for i := range block {
+					block[i] = chain[i] ^ halves[i]
+				}
 				block[15] ^= byte(n + 1)
 				std.Encrypt(block, block)
+				for i := range block {
+					block[i] ^= before[16+n*BlockSize+i]
+				}
 				if got := buf[16+n*BlockSize:][:BlockSize]; !bytes.Equal(got, block) {
 					t.Fatalf("AES-%d, block %d: %x; want %x", 8*size, n+1, got, block)
 				}
@@ -59,14 +62,14 @@ func TestDerive(t *testing.T) {
 func TestDerivePanics(t *testing.T) {
 	var k Key
 	k.Expand(make([]byte, 32))
-	for _, length := range []int{1, DeriveGroup - 1, 65, 256 * BlockSize} {
+	for _, length := range []int{1, BlockSize - 1, 65, 256 * BlockSize} {
 		func() {
 			defer func() {
 				if recover() == nil {
 					t.Errorf("%d bytes: no panic", length)
 				}
 			}()
-			k.Derive(make([]byte, length), new([BlockSize]byte), new([BlockSize]byte))
+			k.Derive(make([]byte, length), new([BlockSize]byte), 0, 0)
 		}()
 	}
 }
