@@ -53,8 +53,8 @@ type Config struct {
 	// where clones are noticed in time, else none. Positive: so many (none if ReseedInterval
 	// is negative), for those who know that nobody clones their machine. Negative: none, also
 	// for processes that are checkpointed and restored, which nothing counts. Without a
-	// buffer each request is combined with fresh bytes of the operating system; with one,
-	// each refill is.
+	// buffer each read, and each 16384 bytes of a longer one, is combined with fresh bytes of
+	// the operating system; with one, each refill is.
 	OutputBuffer int
 
 	// ReseedInterval is the age at which shard 0 is due for a new seed; shard n

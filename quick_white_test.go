@@ -164,7 +164,7 @@ func TestQuickLimits(t *testing.T) {
 						}
 						continue
 					}
-					due, err := r.serve(in, b)
+					_, due, err := r.serve(in, b, 1)
 					if err != nil {
 						t.Fatal(err)
 					}

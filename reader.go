@@ -63,19 +63,23 @@ func (r *RNG) fill(b []byte) error {
 }
 
 func (r *RNG) fillContext(ctx context.Context, b []byte) error {
+	var watch copyWatch
 	for rest := b; len(rest) > 0; {
-		n := min(len(rest), int(r.chunk.Load()))
+		if len(rest) == len(b) {
+			watch.begin(r)
+		}
+		var n int
 		var err error
 		if r.cfg.ReseedInterval < 0 {
-			err = r.reseedAndGenerate(ctx, rest[:n], true)
+			n, err = r.reseedAndGenerate(ctx, rest, true)
 		} else {
-			err = r.generate(rest[:n])
+			n, err = r.generate(rest)
 		}
 		switch err {
 		case nil:
-			rest = rest[n:]
-			continue
-		case errChunk:
+			if rest = rest[n:]; len(rest) == 0 && watch.spoilt(r) {
+				rest = b
+			}
 			continue
 		case errUnseeded:
 			if err = r.wait(ctx, seeding.FullySeeded); err == nil {
@@ -88,45 +92,45 @@ func (r *RNG) fillContext(ctx context.Context, b []byte) error {
 	return nil
 }
 
-// reseedAndGenerate is a request with a seed of its own, for a negative
-// ReseedInterval. If patient is not set, it fails with ErrNotSeeded when one
+// reseedAndGenerate fills the beginning of b by a request with a seed of its own, for a
+// negative ReseedInterval, and returns how much that is. If patient is not set, it fails with ErrNotSeeded when one
 // round of the sources is not enough.
-func (r *RNG) reseedAndGenerate(ctx context.Context, b []byte, patient bool) error {
+func (r *RNG) reseedAndGenerate(ctx context.Context, b []byte, patient bool) (n int, err error) {
 	ctx, end, err := r.begin(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer end()
 	if err := r.lockPool(ctx); err != nil {
-		return context.Cause(ctx)
+		return 0, context.Cause(ctx)
 	}
 	r.testIfDue()
 	switch err := r.collectFresh(ctx, r.acc, func() need { return r.needOfShard(0) }, patient); err {
 	case nil:
 	case ErrInsufficientEntropy:
-		return ErrNotSeeded
+		return 0, ErrNotSeeded
 	default:
-		return err
+		return 0, err
 	}
 	defer r.pool.Unlock()
 	if err := r.seedShard(0); err != nil {
-		return err
+		return 0, err
 	}
 	defer r.logLoss()
 	h := r.shards.LockIndex(0)
 	defer h.Unlock()
 	if !r.usable(&h.Value, len(b)) {
 		clear(b)
-		return errUnseeded
+		return 0, errUnseeded
 	}
-	_, err = r.serve(&h.Value, b)
+	n, _, err = r.serve(&h.Value, b, 1)
 	if err == nil {
 		r.wants[0].Store(false) // the next request sees to it
 	}
 	if errors.Is(err, errCopied) {
-		return errUnseeded
+		return 0, errUnseeded
 	}
-	return err
+	return n, err
 }
 
 // Nonblocking returns a reader that never waits for entropy. As long as the
@@ -139,19 +143,23 @@ type nonblocking struct{ r *RNG }
 
 func (n nonblocking) Read(b []byte) (int, error) {
 	r := n.r
+	var watch copyWatch
 	for rest := b; len(rest) > 0; {
-		k := min(len(rest), int(r.chunk.Load()))
+		if len(rest) == len(b) {
+			watch.begin(r)
+		}
+		var k int
 		var err error
 		if r.cfg.ReseedInterval < 0 {
-			err = r.reseedAndGenerate(context.Background(), rest[:k], false)
+			k, err = r.reseedAndGenerate(context.Background(), rest, false)
 		} else {
-			err = r.generate(rest[:k])
+			k, err = r.generate(rest)
 		}
 		switch err {
 		case nil:
-			rest = rest[k:]
-			continue
-		case errChunk:
+			if rest = rest[k:]; len(rest) == 0 && watch.spoilt(r) {
+				rest = b
+			}
 			continue
 		case errUnseeded:
 			if err = r.over(); err == nil {

@@ -106,10 +106,8 @@ func (r *RNG) SetDRNG(f func() (drng.DRNG, error)) error {
 		return fmt.Errorf("lrng: SetDRNG: %w", err)
 	}
 
-	// From here on nothing fails. Requests that are too long for one of the two
-	// mechanisms are not made while both are in use.
+	// From here on nothing fails.
 	old := r.mech.Load()
-	r.chunk.Store(int64(min(old.chunk, m.chunk)))
 	r.mech.Store(m)
 	level := seeding.FullySeeded // before
 	for i := range next {
@@ -127,7 +125,6 @@ func (r *RNG) SetDRNG(f func() (drng.DRNG, error)) error {
 	if r.currentLevel() >= seeding.FullySeeded {
 		r.tellWaiters(seeding.FullySeeded)
 	}
-	r.chunk.Store(int64(m.chunk))
 	r.pr.succeed(pr)
 	r.prGrade.Store(int32(r.pr.grade))
 	r.log.switched("DRNG", old.info.Name, m.info.Name)

@@ -132,22 +132,43 @@ func (w *twinWatch) notice() {
 	}
 }
 
-// draw fills b, of at most one chunk, from a usable instance. It looks at the generation
+// A copyWatch notices copies of the machine between the first request of a read and its last:
+// a twin has what was filled before.
+type copyWatch struct {
+	changes uint64
+	again   int // how often the read has begun again
+}
+
+// begin is to be called before each request that fills the beginning.
+func (w *copyWatch) begin(r *RNG) { w.changes = r.twins.changes.Load() }
+
+// spoilt reports whether the read, which is complete, is to begin again. A page that
+// changes in each of them counts something else.
+func (w *copyWatch) spoilt(r *RNG) bool {
+	if r.twins.changes.Load() == w.changes || w.again == maxInARow {
+		return false
+	}
+	w.again++
+	return true
+}
+
+// draw fills b, of at most one chunk, from a usable instance, and combines it with fresh
+// inputs if asked. It looks at the generation
 // of the machine before and after, and returns errCopied, with b cleared, if it is not
 // that of the seed. As long as the generation cannot be told, nothing is taken from output
 // that was generated ahead: the request is combined with fresh bytes, as where there
 // is no page.
-func (r *RNG) draw(in *instance, b []byte) error {
+func (r *RNG) draw(in *instance, b []byte, fresh bool) error {
 	p := r.twins.page.Load()
 	if p == nil {
 		if in.mech.watched {
 			return in.raw(b, true)
 		}
-		return in.read(b)
+		return in.read(b, fresh)
 	}
 	g, ok := p.Generation()
 	if ok && g == in.generation {
-		if err := in.read(b); err != nil {
+		if err := in.read(b, fresh); err != nil {
 			return err
 		}
 		if g, ok = p.Generation(); ok && g == in.generation {

@@ -511,7 +511,7 @@ func TestCopiedBefore(t *testing.T) {
 	copyOf(t, r, still(), c) // gives every shard of r a seed
 	for i := range r.shards.Len() {
 		h := r.shards.LockIndex(i)
-		if _, err := r.serve(&h.Value, make([]byte, 10)); err != nil {
+		if _, _, err := r.serve(&h.Value, make([]byte, 10), 1); err != nil {
 			t.Fatal(err)
 		}
 		h.Unlock()

@@ -101,7 +101,7 @@ const (
 	patience = 16
 
 	// restless is how many times they look without sleeping in between: for 100 µs or so,
-	// if nothing else is to be run. It takes less to generate the longest output.
+	// if nothing else is to be run. A burst of the fast mechanisms takes less.
 	restless = 1000
 )
 

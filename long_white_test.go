@@ -1,0 +1,171 @@
+package lrng
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+
+	"github.com/lrng-go/lrng/drng"
+	"github.com/lrng-go/lrng/seeding"
+)
+
+// A long read takes fresh inputs with each fourth request to the mechanism, of 4096 bytes or
+// what the limits leave of that. Each request counts.
+func TestLongReadInputs(t *testing.T) {
+	outsideFIPS(t)
+	for _, tt := range []struct {
+		c     Config
+		size  int
+		fresh []int // bytes of the operating system
+		calls uint64
+	}{
+		{Config{OutputBuffer: -1}, 4096, []int{32}, 1},
+		{Config{OutputBuffer: -1}, 4097, []int{32}, 2},
+		{Config{OutputBuffer: -1}, 4 * 4096, []int{32}, 4},
+		{Config{OutputBuffer: -1}, 4*4096 + 1, []int{32, 32}, 5},
+		{Config{OutputBuffer: -1}, 1 << 16, []int{32, 32, 32, 32}, 16},
+		{Config{}, 1<<16 + 1, []int{32, 32, 32, 32, 32, 16}, 17}, // a refill, and a request combined with what it brought
+		{Config{}, 4097, []int{32}, 2},
+		{Config{OutputBuffer: 1000}, 4097, []int{32, 32}, 2}, // the last byte is taken from what is ahead
+		{Config{OutputBuffer: 1000, ReseedBits: 1 << 14}, 2048, []int{32}, 1},
+	} {
+		if tt.c.OutputBuffer == 0 && !canCombine() {
+			continue
+		}
+		var lengths []int
+		on := still()
+		on.system = func(b []byte) bool {
+			lengths = append(lengths, len(b))
+			return true
+		}
+		tt.c.DRNG = func() (drng.DRNG, error) { return drng.NewChaCha20(), nil }
+		for name, read := range map[string]func(*RNG, []byte) (int, error){
+			"Read":        (*RNG).Read,
+			"Nonblocking": func(r *RNG, b []byte) (int, error) { return r.Nonblocking().Read(b) },
+		} {
+			r := start(t, on, tt.c)
+			if err := r.Wait(t.Context(), seeding.FullySeeded); err != nil {
+				t.Fatal(err)
+			}
+			lengths = nil
+			if n, err := read(r, make([]byte, tt.size)); n != tt.size || err != nil {
+				t.Fatal(n, err)
+			}
+			if st := r.Status().Instances[0]; !slices.Equal(lengths, tt.fresh) || st.Requests != tt.calls || st.Bytes != uint64(tt.size) {
+				t.Errorf("%s of %d bytes, OutputBuffer %d: %v bytes of the operating system, %d requests, %d bytes; want %v, %d",
+					name, tt.size, tt.c.OutputBuffer, lengths, st.Requests, st.Bytes, tt.fresh, tt.calls)
+			}
+		}
+	}
+}
+
+// The limits hold in the middle of a long read: what comes after them is from the next seed.
+func TestLongReadLimits(t *testing.T) {
+	outsideFIPS(t)
+	for _, tt := range []struct {
+		c     Config
+		seeds uint64 // for 16 requests
+	}{
+		{Config{}, 1},
+		{Config{MaxWithoutReseed: 3}, 6},
+		{Config{MaxWithoutReseed: 4}, 4},
+		{Config{MaxWithoutReseed: 1}, 16},
+		{Config{ReseedBits: 3 * 8 * 4096}, 6}, // the third would come at the limit
+		{Config{ReseedBits: 8 * 1000}, 66},
+	} {
+		var perSeed []int
+		size := 1 << 16
+		tt.c.OutputBuffer = -1
+		tt.c.DRNG = func() (drng.DRNG, error) {
+			return &mechanismSpy{drng.NewChaCha20(),
+				func(_, _ []byte) { perSeed = append(perSeed, 0) },
+				func(_ drng.DRNG, out []byte) { perSeed[len(perSeed)-1] += len(out) },
+			}, nil
+		}
+		r := start(t, still(), tt.c)
+		b := make([]byte, size)
+		if n, err := r.Read(b); n != size || err != nil {
+			t.Fatal(n, err)
+		}
+		total := 0
+		for i, n := range perSeed {
+			total += n
+			if tt.c.ReseedBits != 0 && uint64(8*n) > tt.c.ReseedBits || tt.c.MaxWithoutReseed != 0 && n > 4096*int(tt.c.MaxWithoutReseed) {
+				t.Errorf("%+v: %d bytes from seed %d", tt.c, n, i)
+			}
+		}
+		if total != size || uint64(len(perSeed)) < tt.seeds {
+			t.Errorf("MaxWithoutReseed %d, ReseedBits %d: %d bytes from %d seeds; want %d from %d", tt.c.MaxWithoutReseed, tt.c.ReseedBits, total, len(perSeed), size, tt.seeds)
+		}
+	}
+}
+
+// A copy of the machine between two requests of a read: nothing of what the first has brought is
+// returned, since the twin has it, too. A page that changes all the time does not hold up a
+// read for ever.
+func TestCopiedInLongRead(t *testing.T) {
+	outsideFIPS(t)
+	for _, tt := range []struct {
+		name string
+		at   int    // which time bytes of the operating system are taken
+		ever bool   // and each time after that
+		want uint64 // changes noticed, at least
+	}{
+		{"never", 0, false, 0},
+		{"at first", 1, false, 1},
+		{"in the middle", 2, false, 1},
+		{"at last", 4, false, 1},
+		{"each time", 2, true, maxInARow},
+	} {
+		for name, read := range map[string]func(*RNG, []byte) (int, error){
+			"Read":        (*RNG).Read,
+			"Nonblocking": func(r *RNG, b []byte) (int, error) { return r.Nonblocking().Read(b) },
+		} {
+			page := newClonePage(1)
+			on := page.on(t, still())
+			system, calls, generation := on.system, 0, uint64(1)
+			on.system = func(b []byte) bool {
+				if calls++; calls == tt.at || tt.ever && calls > tt.at {
+					generation++
+					page.set(generation)
+				}
+				return system(b)
+			}
+			var before [][]byte // output of before the copy
+			r := start(t, on, Config{OutputBuffer: -1, DRNG: func() (drng.DRNG, error) {
+				return &mechanismSpy{drng.NewChaCha20(), nil, func(_ drng.DRNG, out []byte) {
+					if generation == 1 || calls == tt.at {
+						before = append(before, bytes.Clone(out))
+					}
+				}}, nil
+			}})
+			if err := r.Wait(t.Context(), seeding.FullySeeded); err != nil {
+				t.Fatal(err)
+			}
+			b := make([]byte, 1<<16)
+			n, err := read(r, b)
+			for err == ErrNotSeeded {
+				if err := r.Wait(t.Context(), seeding.FullySeeded); err != nil {
+					t.Fatal(err)
+				}
+				n, err = read(r, b)
+			}
+			if n != len(b) || err != nil {
+				t.Fatal(n, err)
+			}
+			if tt.at > 0 {
+				for _, p := range before {
+					if bytes.Contains(b, p[:16]) {
+						t.Errorf("%s, %s: output of before the copy", tt.name, name)
+					}
+				}
+				if len(before) < tt.at {
+					t.Errorf("%s, %s: %d requests before the copy", tt.name, name, len(before))
+				}
+			}
+			if st := r.Status(); st.GenerationChanges < tt.want || !tt.ever && st.GenerationChanges != tt.want {
+				t.Errorf("%s, %s: %d changes noticed; want %d", tt.name, name, st.GenerationChanges, tt.want)
+			}
+		}
+	}
+}
