@@ -34,13 +34,13 @@ type combiner struct {
 	key    aesctr.Key
 	subkey [2]uint64              // K1 of SP 800-38B, Section 6.1, little-endian
 	chain  [aesctr.BlockSize]byte // the bytes of the operating system, then encrypted
-	whole  [combineMost]byte      // output whose last block is not a whole one
+	last   [aesctr.BlockSize]byte // output whose last block is not a whole one
 }
 
 const (
 	// combineMost is the longest request that is combined, in bytes. Longer ones are
 	// better off with a request to the mechanism: its cost is shared by more bytes.
-	combineMost = 8 * aesctr.BlockSize
+	combineMost = 32 * aesctr.BlockSize
 
 	combinerKeySize = 16 // bytes
 )
@@ -74,15 +74,15 @@ func (c *combiner) combine(b []byte, on *machine) (system bool) {
 // finish is the second half of combine. It wipes what is in chain.
 func (c *combiner) finish(b []byte, word, cycles uint64) {
 	lo, hi := word^c.subkey[0], cycles<<8>>8^c.subkey[1]
-	if len(b)%aesctr.BlockSize == 0 {
-		c.key.Derive(b, &c.chain, lo, hi)
-		return
+	blocks := len(b) / aesctr.BlockSize
+	c.key.Derive(b[:blocks*aesctr.BlockSize], &c.chain, lo, hi, 1)
+	if rest := b[blocks*aesctr.BlockSize:]; len(rest) > 0 {
+		copy(c.last[:], rest)
+		c.key.Derive(c.last[:], &c.chain, lo, hi, byte(blocks+1))
+		copy(rest, c.last[:])
+		c.last = [aesctr.BlockSize]byte{}
 	}
-	p := c.whole[:(len(b)+aesctr.BlockSize-1)/aesctr.BlockSize*aesctr.BlockSize]
-	copy(p, b)
-	c.key.Derive(p, &c.chain, lo, hi)
-	copy(b, p)
-	clear(p)
+	c.chain = [aesctr.BlockSize]byte{}
 }
 
 // combinerTest is the self-test of combiner. Input: the key, the fixed input, and 40 bytes

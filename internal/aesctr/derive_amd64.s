@@ -11,8 +11,8 @@
 	DECQ  SI        \
 	JZ    done
 
-// func deriveAESNI(w *[2 * 15]uint64, rounds int, dst *byte, blocks int, chain *[BlockSize]byte, lo, hi uint64)
-TEXT ·deriveAESNI(SB), NOSPLIT, $0-56
+// func deriveAESNI(w *[2 * 15]uint64, rounds int, dst *byte, blocks int, chain *[BlockSize]byte, lo, hi uint64, before int)
+TEXT ·deriveAESNI(SB), NOSPLIT, $0-64
 	MOVQ w+0(FP), AX
 	MOVQ rounds+8(FP), CX
 	MOVQ dst+16(FP), DI
@@ -26,14 +26,13 @@ TEXT ·deriveAESNI(SB), NOSPLIT, $0-56
 	PUNPCKLQDQ X1, X0
 	MOVOU (BX), X1
 	PXOR  X1, X0
-	PXOR  X1, X1
-	MOVOU X1, (BX)
 
 	// X6 = 1 in the last byte, X7 = the number of the last block there.
 	MOVQ   $0x0100000000000000, R10
 	MOVQ   R10, X6
 	PSLLDQ $8, X6
-	PXOR   X7, X7
+	MOVQ   before+56(FP), X7
+	PSLLDQ $15, X7
 
 group:
 	MOVOU (AX), X1

@@ -21,6 +21,7 @@ func TestDerive(t *testing.T) {
 	}
 	for _, size := range []int{16, 24, 32} {
 		for length := 0; length < 256*BlockSize; length += BlockSize {
+			number := 1 + length/BlockSize*7%(256-length/BlockSize)
 			key := random(make([]byte, size))
 			var k Key
 			k.Expand(key)
@@ -29,10 +30,10 @@ func TestDerive(t *testing.T) {
 			a, b := chain, chain
 			before := random(make([]byte, length+32))
 			buf, want := bytes.Clone(before), bytes.Clone(before)
-			k.Derive(buf[16:16+length], &a, lo, hi)
-			k.deriveByBlocks(want[16:16+length], &b, lo, hi)
-			if !bytes.Equal(buf, want) || a != [BlockSize]byte{} || b != [BlockSize]byte{} {
-				t.Fatalf("AES-%d, %d bytes: differs from the one by blocks, writes elsewhere, or leaves the chain", 8*size, length)
+			k.Derive(buf[16:16+length], &a, lo, hi, byte(number))
+			k.deriveByBlocks(want[16:16+length], &b, lo, hi, byte(number))
+			if !bytes.Equal(buf, want) || a != chain || b != chain {
+				t.Fatalf("AES-%d, %d bytes: differs from the one by blocks, or writes elsewhere", 8*size, length)
 			}
 			if fips140.Enforced() {
 				continue // ECB is not approved
@@ -46,13 +47,13 @@ func TestDerive(t *testing.T) {
 				for i := range block {
 					block[i] = chain[i] ^ halves[i]
 				}
-				block[15] ^= byte(n + 1)
+				block[15] ^= byte(number + n)
 				std.Encrypt(block, block)
 				for i := range block {
 					block[i] ^= before[16+n*BlockSize+i]
 				}
 				if got := buf[16+n*BlockSize:][:BlockSize]; !bytes.Equal(got, block) {
-					t.Fatalf("AES-%d, block %d: %x; want %x", 8*size, n+1, got, block)
+					t.Fatalf("AES-%d, block %d: %x; want %x", 8*size, number+n, got, block)
 				}
 			}
 		}
@@ -62,14 +63,17 @@ func TestDerive(t *testing.T) {
 func TestDerivePanics(t *testing.T) {
 	var k Key
 	k.Expand(make([]byte, 32))
-	for _, length := range []int{1, BlockSize - 1, 65, 256 * BlockSize} {
+	for _, tt := range []struct {
+		length int
+		number byte
+	}{{1, 1}, {BlockSize - 1, 1}, {65, 1}, {256 * BlockSize, 1}, {2 * BlockSize, 255}} {
 		func() {
 			defer func() {
 				if recover() == nil {
-					t.Errorf("%d bytes: no panic", length)
+					t.Errorf("%d bytes from number %d: no panic", tt.length, tt.number)
 				}
 			}()
-			k.Derive(make([]byte, length), new([BlockSize]byte), 0, 0)
+			k.Derive(make([]byte, tt.length), new([BlockSize]byte), 0, 0, tt.number)
 		}()
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,7 +33,7 @@ func mapMemory(g Grade, size int) (unsafe.Pointer, error) {
 	case Locked:
 		err = mapLocked(p, size)
 	case Droppable:
-		err = mapAnonymous(p, size, unix.MAP_DROPPABLE, "dp", "wf", "dd")
+		err = mapAnonymous(p, size, unix.MAP_DROPPABLE, "dp wf dd")
 	case Private:
 		err = mapPrivate(p, size)
 	}
@@ -74,7 +74,7 @@ func mapSecret(p unsafe.Pointer, size int) error {
 	if err := touch(b); err != nil {
 		return err
 	}
-	if err := checkFlags(p, "dc"); err != nil {
+	if err := checkFlags(wish{p, notInChild}); err != nil {
 		return err
 	}
 	// The kernel itself cannot read it. Where there is no /proc, that is not tried.
@@ -120,7 +120,7 @@ func mapLocked(p unsafe.Pointer, size int) error {
 	if err := unix.Mlock(b); err != nil {
 		return fmt.Errorf("mlock: %w", err)
 	}
-	return checkFlags(p, "lo", "wf", "dd")
+	return checkFlags(wish{p, "lo wf dd"})
 }
 
 func mapPrivate(p unsafe.Pointer, size int) error {
@@ -130,14 +130,14 @@ func mapPrivate(p unsafe.Pointer, size int) error {
 	if err := advise(bytesAt(p, size)); err != nil {
 		return err
 	}
-	return checkFlags(p, "wf", "dd")
+	return checkFlags(wish{p, "wf dd"})
 }
 
-func mapAnonymous(p unsafe.Pointer, size, kind int, flags ...string) error {
+func mapAnonymous(p unsafe.Pointer, size, kind int, flags string) error {
 	if err := anonymous(p, size, kind); err != nil {
 		return err
 	}
-	return checkFlags(p, flags...)
+	return checkFlags(wish{p, flags})
 }
 
 func anonymous(p unsafe.Pointer, size, kind int) error {
@@ -171,65 +171,118 @@ func wipeOnFork(b []byte) error {
 // its mind, and to look takes longer the more mappings there are.
 var checked sync.Map
 
-// checkFlags looks up what the kernel thinks of the mapping at p (proc(5), VmFlags), the
-// first of its kind. It returns nil where there is no /proc/self/smaps.
-func checkFlags(p unsafe.Pointer, want ...string) error {
-	kind := strings.Join(want, " ")
-	if _, ok := checked.Load(kind); ok {
-		return nil
-	}
-	err := lookUpFlags(p, want)
-	if err == nil {
-		checked.Store(kind, true)
-	}
-	return err
+// A wish is a mapping, and what the kernel should think of it (proc(5), VmFlags).
+type wish struct {
+	p     unsafe.Pointer
+	flags string // with blanks between them
 }
 
-func lookUpFlags(p unsafe.Pointer, want []string) error {
-	f, err := os.Open("/proc/self/smaps")
-	if err != nil {
+// checkFlags returns an error if the mapping, the first of its kind, does not have its
+// flags, and nil where there is no /proc/self/smaps. Others are looked up on the way.
+func checkFlags(w wish, others ...wish) error {
+	if _, ok := checked.Load(w.flags); ok {
 		return nil
 	}
-	defer f.Close()
-	lines := bufio.NewScanner(f)
-	inside := false
-	for lines.Scan() {
+	errs := lookUpFlags(append([]wish{w}, others...))
+	for i, w := range append([]wish{w}, others...) {
+		if errs[i] == nil {
+			checked.Store(w.flags, true)
+		}
+	}
+	return errs[0]
+}
+
+// lookUpFlags returns an error for each mapping that does not have its flags.
+func lookUpFlags(wishes []wish) []error {
+	errs := make([]error, len(wishes))
+	// Without package os, which would start the poller of the runtime for it.
+	fd, err := ignoringEINTR(func() (int, error) { return unix.Open("/proc/self/smaps", unix.O_RDONLY|unix.O_CLOEXEC, 0) })
+	if err != nil {
+		return errs
+	}
+	defer unix.Close(fd)
+	lines := bufio.NewScanner(descriptor(fd))
+	inside, left := -1, len(wishes)
+	for left > 0 && lines.Scan() {
 		line := lines.Text()
 		if flags, ok := strings.CutPrefix(line, "VmFlags:"); ok {
-			if !inside {
+			if inside < 0 {
 				continue
 			}
 			have := strings.Fields(flags)
-			for _, w := range want {
+			for w := range strings.FieldsSeq(wishes[inside].flags) {
 				if !slices.Contains(have, w) {
-					return fmt.Errorf("the mapping does not have the flag %q of proc(5): %s", w, strings.TrimSpace(flags))
+					errs[inside] = fmt.Errorf("the mapping does not have the flag %q of proc(5): %s", w, strings.TrimSpace(flags))
+					break
 				}
 			}
-			return nil
-		}
-		bounds, _, _ := strings.Cut(line, " ")
-		if from, to, ok := strings.Cut(bounds, "-"); ok {
-			start, err := strconv.ParseUint(from, 16, 64)
-			end, err2 := strconv.ParseUint(to, 16, 64)
-			inside = err == nil && err2 == nil && start <= uint64(uintptr(p)) && uint64(uintptr(p)) < end
+			left--
+			inside = -1
+		} else if from, to, ok := bounds(line); ok {
+			inside = slices.IndexFunc(wishes, func(w wish) bool { p := uint64(uintptr(w.p)); return from <= p && p < to })
 		}
 	}
-	return nil // an emulator with a map of its own
+	return errs // an emulator may have a map of its own
+}
+
+// bounds returns the bounds of a mapping if the line is the first of its lines.
+func bounds(line string) (from, to uint64, ok bool) {
+	both, _, _ := strings.Cut(line, " ")
+	first, last, ok := strings.Cut(both, "-")
+	if !ok {
+		return 0, 0, false
+	}
+	from, err := strconv.ParseUint(first, 16, 64)
+	to, err2 := strconv.ParseUint(last, 16, 64)
+	return from, to, err == nil && err2 == nil
+}
+
+// A descriptor is a file that is read without package os.
+type descriptor int
+
+func (d descriptor) Read(b []byte) (int, error) {
+	n, err := ignoringEINTR(func() (int, error) { return unix.Read(int(d), b) })
+	if err != nil {
+		return 0, err
+	}
+	if n == 0 && len(b) > 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+func ignoringEINTR(call func() (int, error)) (n int, err error) {
+	for {
+		if n, err = call(); err != unix.EINTR {
+			return n, err
+		}
+	}
 }
 
 // newMarker returns a word that is wiped in a child, or nil.
 func newMarker() *atomic.Uint32 {
 	page := pageSize()
-	p, err := unix.MmapPtr(-1, 0, nil, uintptr(page), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	p, err := unix.MmapPtr(-1, 0, nil, uintptr(2*page), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {
 		return nil
 	}
-	if wipeOnFork(bytesAt(p, page)) != nil || checkFlags(p, "wf") != nil {
-		unix.MunmapPtr(p, uintptr(page))
+	// To look is half of what the first block of a process costs, so the flag of secret memory
+	// is looked up with that of the marker, by a page that has no other purpose.
+	other := unsafe.Add(p, page)
+	unix.Madvise(bytesAt(other, page), unix.MADV_DONTFORK)
+	if wipeOnFork(bytesAt(p, page)) != nil || checkFlags(wish{p, wipedInChild}, wish{other, notInChild}) != nil {
+		unix.MunmapPtr(p, uintptr(2*page))
 		return nil
 	}
+	unix.MunmapPtr(other, uintptr(page))
 	return (*atomic.Uint32)(p)
 }
+
+// Flags of mappings, in the terms of proc(5).
+const (
+	wipedInChild = "wf"
+	notInChild   = "dc"
+)
 
 func freeMarker(m *atomic.Uint32) { unix.MunmapPtr(unsafe.Pointer(m), uintptr(pageSize())) }
 
