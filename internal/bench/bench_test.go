@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -212,6 +213,10 @@ func TestTargets(t *testing.T) {
 					if j == len(tt.ours)-1 {
 						v = worst
 					}
+					if tt.above != "" {
+						res[key{mechanisms.id, tt.metric, tt.above, size, 1}] = []float64{500}
+						v += 500
+					}
 					res[key{tt.section, tt.metric, name, size, max(tt.goroutines, 1)}] = []float64{v}
 				}
 				if tt.times != nil {
@@ -220,7 +225,7 @@ func TestTargets(t *testing.T) {
 						others = []string{tt.than}
 					}
 					for _, name := range others {
-						res[key{tt.section, tt.metric, name, size, max(tt.thanGoroutines, 1)}] = []float64{1000}
+						res[key{tt.section, tt.metric, name, cmp.Or(tt.thanSize, size), max(tt.thanGoroutines, 1)}] = []float64{1000}
 					}
 				}
 				return res

@@ -146,7 +146,7 @@ func (r report) write(w io.Writer) {
 // legend says what the names in the tables mean.
 var legend = [][]string{
 	{"lrng.Read", "the package as a program gets it that changes its import line, with the zero Config"},
-	{"lrng ahead", "Config{OutputBuffer: 1024}: output is generated ahead of need, and erased as it is handed out"},
+	{"lrng ahead", "Config{OutputBuffer: 4096}: output is generated ahead of need, and erased as it is handed out"},
 	{"lrng own", "the same with Shards: 1, which one goroutine uses alone"},
 	{"lrng fresh", "Config{OutputBuffer: -1}: nothing is generated ahead; 32 bytes of the operating system, and more, go into the state in each request"},
 	{"lrng CTR …", "the same with CTR_DRBG, AES-256 and derivation function; without CTR it is ChaCha20 with 20 rounds"},
@@ -220,6 +220,9 @@ func (r report) targets(w io.Writer) {
 			kind = "times"
 		}
 		note := t.than
+		if t.thanSize != 0 {
+			note += ", " + size(t.thanSize)
+		}
 		if t.note != "" {
 			note = strings.TrimPrefix(note+"; "+t.note, "; ")
 		}
