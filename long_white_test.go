@@ -3,6 +3,7 @@ package lrng
 import (
 	"bytes"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/lrng-go/lrng/drng"
@@ -73,19 +74,31 @@ func TestLongReadLimits(t *testing.T) {
 		{Config{ReseedBits: 3 * 8 * 4096}, 6}, // the third would come at the limit
 		{Config{ReseedBits: 8 * 1000}, 66},
 	} {
+		var mu sync.Mutex // seeds may come in the background
 		var perSeed []int
 		size := 1 << 16
 		tt.c.OutputBuffer = -1
 		tt.c.DRNG = func() (drng.DRNG, error) {
 			return &mechanismSpy{drng.NewChaCha20(),
-				func(_, _ []byte) { perSeed = append(perSeed, 0) },
-				func(_ drng.DRNG, out []byte) { perSeed[len(perSeed)-1] += len(out) },
+				func(_, _ []byte) {
+					mu.Lock()
+					defer mu.Unlock()
+					perSeed = append(perSeed, 0)
+				},
+				func(_ drng.DRNG, out []byte) {
+					mu.Lock()
+					defer mu.Unlock()
+					perSeed[len(perSeed)-1] += len(out)
+				},
 			}, nil
 		}
 		r := start(t, still(), tt.c)
 		b := make([]byte, size)
 		if n, err := r.Read(b); n != size || err != nil {
 			t.Fatal(n, err)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
 		}
 		total := 0
 		for i, n := range perSeed {
