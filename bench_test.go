@@ -41,7 +41,7 @@ var benchmarkReaders = []struct {
 		return lrng.Read
 	}},
 
-	// Fresh bytes of the operating system in each request.
+	// Fresh bytes of the operating system in each read.
 	{"unbuffered", false, func(tb testing.TB) readFunc {
 		return newSeeded(tb, lrng.Config{OutputBuffer: -1}).Read
 	}},

@@ -33,6 +33,7 @@ import (
 type combiner struct {
 	key    aesctr.Key
 	subkey [2]uint64              // K1 of SP 800-38B, Section 6.1, little-endian
+	second [2]uint64              // the word and the counter, with K1
 	chain  [aesctr.BlockSize]byte // the bytes of the operating system, then encrypted
 	last   [aesctr.BlockSize]byte // output whose last block is not a whole one
 }
@@ -73,16 +74,16 @@ func (c *combiner) combine(b []byte, on *machine) (system bool) {
 
 // finish is the second half of combine. It wipes what is in chain.
 func (c *combiner) finish(b []byte, word, cycles uint64) {
-	lo, hi := word^c.subkey[0], cycles<<8>>8^c.subkey[1]
+	c.second[0], c.second[1] = word^c.subkey[0], cycles<<8>>8^c.subkey[1]
 	blocks := len(b) / aesctr.BlockSize
-	c.key.Derive(b[:blocks*aesctr.BlockSize], &c.chain, lo, hi, 1)
+	c.key.Derive(b[:blocks*aesctr.BlockSize], &c.chain, &c.second, 1)
 	if rest := b[blocks*aesctr.BlockSize:]; len(rest) > 0 {
 		copy(c.last[:], rest)
-		c.key.Derive(c.last[:], &c.chain, lo, hi, byte(blocks+1))
+		c.key.Derive(c.last[:], &c.chain, &c.second, byte(blocks+1))
 		copy(rest, c.last[:])
 		c.last = [aesctr.BlockSize]byte{}
 	}
-	c.chain = [aesctr.BlockSize]byte{}
+	c.chain, c.second = [aesctr.BlockSize]byte{}, [2]uint64{}
 }
 
 // combinerTest is the self-test of combiner. Input: the key, the fixed input, and 40 bytes

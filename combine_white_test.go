@@ -94,8 +94,8 @@ func TestCombiner(t *testing.T) {
 		if !c.combine(got, on) || !bytes.Equal(got, want) {
 			t.Errorf("%d bytes: %x; want %x", n, got, want)
 		}
-		if c.chain != [16]byte{} || c.last != [16]byte{} {
-			t.Errorf("%d bytes: something is left: %x %x", n, c.chain, c.last)
+		if c.chain != [16]byte{} || c.second != [2]uint64{} || c.last != [16]byte{} {
+			t.Errorf("%d bytes: something is left: %x %x %x", n, c.chain, c.second, c.last)
 		}
 	}
 	if doubled[0] < 30 || doubled[1] < 30 {

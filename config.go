@@ -54,7 +54,7 @@ type Config struct {
 	// is negative), for those who know that nobody clones their machine: a larger buffer takes
 	// less time on average, and longer when it is refilled. Negative: none, also
 	// for processes that are checkpointed and restored, which nothing counts. Without a
-	// buffer each read, and each 16384 bytes of a longer one, is combined with fresh bytes of
+	// buffer each read, and at least each 16384 bytes of a longer one, is combined with fresh bytes of
 	// the operating system; with one, each refill is.
 	OutputBuffer int
 

@@ -2,11 +2,16 @@ package lrng
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/lrng-go/lrng/drng"
+	"github.com/lrng-go/lrng/es"
 	"github.com/lrng-go/lrng/seeding"
 )
 
@@ -178,6 +183,155 @@ func TestCopiedInLongRead(t *testing.T) {
 			}
 			if st := r.Status(); st.GenerationChanges < tt.want || !tt.ever && st.GenerationChanges != tt.want {
 				t.Errorf("%s, %s: %d changes noticed; want %d", tt.name, name, st.GenerationChanges, tt.want)
+			}
+		}
+	}
+}
+
+// A mechanism may want a seed at a time of its own, in the middle of a long read: what it has
+// brought until then stays.
+func TestLongReadOfThirsty(t *testing.T) {
+	outsideFIPS(t)
+	for most := 1; most <= 5; most++ {
+		var mu sync.Mutex
+		seeds, sinceSeed := 0, 0
+		r := start(t, still(), Config{OutputBuffer: -1, DRNG: func() (drng.DRNG, error) {
+			return &thirsty{mechanismSpy{drng.NewChaCha20(), func(_, _ []byte) {
+				mu.Lock()
+				defer mu.Unlock()
+				seeds++
+				sinceSeed = 0
+			}, func(drng.DRNG, []byte) {
+				mu.Lock()
+				defer mu.Unlock()
+				sinceSeed++
+			}}, func() bool {
+				mu.Lock()
+				defer mu.Unlock()
+				return sinceSeed >= most
+			}}, nil
+		}})
+		b := make([]byte, 1<<16)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		n, err := r.ReadContext(ctx, b)
+		cancel()
+		if n != len(b) || err != nil {
+			t.Fatalf("%d requests a seed: %d, %v", most, n, err)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if want := (16 + most - 1) / most; seeds < want || seeds > want+1 {
+			t.Errorf("%d requests a seed: %d seeds; want %d", most, seeds, want)
+		}
+		if zeros := make([]byte, 64); bytes.Contains(b, zeros) {
+			t.Errorf("%d requests a seed: a part is not filled", most)
+		}
+	}
+}
+
+// A thirsty mechanism wants a seed when it says so.
+type thirsty struct {
+	mechanismSpy
+	dry func() bool
+}
+
+func (d *thirsty) Generate(out, additional []byte) error {
+	if d.dry() {
+		clear(out)
+		return drng.ErrReseedRequired
+	}
+	return d.mechanismSpy.Generate(out, additional)
+}
+
+// A page that changes within each burst does not hold up a read for ever, either.
+func TestLongReadRestless(t *testing.T) {
+	outsideFIPS(t)
+	page := newClonePage(1)
+	generation, sinceSeed := uint64(1), 0
+	var mu sync.Mutex
+	r := start(t, page.on(t, still()), Config{OutputBuffer: -1, DRNG: func() (drng.DRNG, error) {
+		return &mechanismSpy{drng.NewChaCha20(), func(_, _ []byte) {
+			mu.Lock()
+			defer mu.Unlock()
+			sinceSeed = 0
+		}, func(drng.DRNG, []byte) {
+			mu.Lock()
+			defer mu.Unlock()
+			if sinceSeed++; sinceSeed == 2 {
+				generation++
+				page.set(generation)
+			}
+		}}, nil
+	}})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if n, err := r.ReadContext(ctx, make([]byte, 1<<15)); n != 1<<15 || err != nil {
+		t.Fatal(n, err)
+	}
+}
+
+// What is read from a large buffer counts as what it is: a request for each 4096 bytes.
+func TestLongReadsAhead(t *testing.T) {
+	outsideFIPS(t)
+	for _, tt := range []struct {
+		c                     Config
+		size                  int
+		requests, seeds, lost uint64
+	}{
+		{Config{OutputBuffer: 1 << 16}, 4096, 1, 1, 0},
+		{Config{OutputBuffer: 1 << 16}, 4097, 2, 1, 0},
+		{Config{OutputBuffer: 1 << 16}, 40000, 10, 1, 0},
+		{Config{OutputBuffer: 1 << 16, MaxWithoutReseed: 4}, 40000, 10, 3, 2},
+	} {
+		r := start(t, still(), tt.c)
+		if _, err := r.Read(make([]byte, 16)); err != nil {
+			t.Fatal(err)
+		}
+		before := r.Status().Instances[0]
+		if _, err := r.Read(make([]byte, tt.size)); err != nil {
+			t.Fatal(err)
+		}
+		after := r.Status().Instances[0]
+		if n := after.Requests - before.Requests; n != tt.requests || after.Seeds < tt.seeds || after.Lost != tt.lost {
+			t.Errorf("%d bytes, MaxWithoutReseed %d: %d requests, %d seeds, %d lost; want %d, %d, %d",
+				tt.size, tt.c.MaxWithoutReseed, n, after.Seeds, after.Lost, tt.requests, tt.seeds, tt.lost)
+		}
+	}
+}
+
+// The readers that collect for each block begin again, too, when the machine was copied
+// between two.
+func TestCopiedInFreshRead(t *testing.T) {
+	for name, reader := range map[string]func(*RNG) io.Reader{
+		"PredictionResistant": (*RNG).PredictionResistant,
+		"SeedReader":          (*RNG).SeedReader,
+	} {
+		for _, at := range []int{1, 2, 4} {
+			page := newClonePage(1)
+			var armed atomic.Bool
+			collections := 0
+			src := &saltSource{asked: func(uint32) {
+				if armed.Load() {
+					if collections++; collections == at {
+						page.set(2)
+					}
+				}
+			}}
+			r := start(t, page.on(t, still()), Config{Sources: []es.Source{src}})
+			if err := r.Wait(t.Context(), seeding.FullySeeded); err != nil {
+				t.Fatal(err)
+			}
+			armed.Store(true)
+			b := make([]byte, 4*32)
+			if n, err := reader(r).Read(b); n != len(b) || err != nil {
+				t.Fatal(n, err)
+			}
+			if err := r.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if want := at + 4; collections < want {
+				t.Errorf("%s, copied in collection %d of 4: %d collections, so that not all are of after it", name, at, collections)
 			}
 		}
 	}

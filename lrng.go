@@ -57,16 +57,16 @@
 // copies would hand it out. So unless the caller insists ([Config].OutputBuffer),
 // output is generated ahead only where the processor says that it is not a virtual
 // one, or where a page of the hypervisor counts the clones before they run
-// (/dev/vmclock0). Elsewhere each request is combined with fresh bytes of the operating
-// system, a word of the generator of the processor, and its cycle counter: two clones differ
-// from the first request on as long as any one of these differs, and who knew all of the
-// state would still have to guess those bytes. There are 32 of them, as additional input
-// (fewer if a mechanism takes less), and 16 in short requests that are combined with output
-// generated ahead instead. If the operating system refuses them the request is
-// served all the same; the status counts that.
+// (/dev/vmclock0). Elsewhere each read, and at least each 16384 bytes of a longer one, is
+// combined with fresh bytes of the operating system, a word of the generator of the
+// processor, and its cycle counter: two clones differ from the first read on as long as any
+// one of these differs, and who knew all of the state would still have to guess those bytes.
+// There are 32 of them, as additional input (fewer if a mechanism takes less), and 16 in short
+// requests that are combined with output generated ahead instead. If the operating system
+// refuses them the request is served all the same; the status counts that.
 //
 // Where such a page is readable it is looked at before and after each request, in all
-// modes. When it has changed, what the request generated is thrown away, and so is what
+// modes. When it has changed, what the read has brought is thrown away, and so is what
 // was generated ahead and what was collected towards a seed; every shard is seeded anew
 // before it outputs anything. See docs/twins.md.
 //

@@ -264,7 +264,11 @@ func (f *freshReader) read(ctx context.Context, b []byte, patient bool) (n int, 
 		return 0, fmt.Errorf("lrng: %w", err)
 	}
 	defer a.free()
+	var watch copyWatch
 	for n < len(b) {
+		if n == 0 {
+			watch.begin(r)
+		}
 		r.testIfDue()
 		if r.lockPool(ctx) != nil {
 			return n, context.Cause(ctx)
@@ -275,6 +279,9 @@ func (f *freshReader) read(ctx context.Context, b []byte, patient bool) (n int, 
 		generation := r.generation()
 		k, err := f.next(ctx, a, b[n:], patient)
 		if err != nil {
+			if r.twins.changes.Load() != watch.changes {
+				n = 0 // a twin has these
+			}
 			return n, err
 		}
 		r.pool.Unlock()
@@ -287,7 +294,9 @@ func (f *freshReader) read(ctx context.Context, b []byte, patient bool) (n int, 
 			clear(b[n : n+k])
 			return n, err
 		}
-		n += k
+		if n += k; n == len(b) && watch.spoilt(r) {
+			n = 0
+		}
 	}
 	return n, nil
 }

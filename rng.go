@@ -662,7 +662,7 @@ func (r *RNG) generate(b []byte) (n int, err error) {
 // and serve find out why.
 func (r *RNG) quick(in *instance, b []byte) bool {
 	end := in.next + len(b)
-	if end > len(in.ahead) || in.quota == 0 || !in.seeded ||
+	if end > len(in.ahead) || len(b) > in.mech.chunk || in.quota == 0 || !in.seeded ||
 		in.combiner != nil && len(b) > combineMost ||
 		in.index != 0 && r.currentLevel() < seeding.FullySeeded ||
 		selftest.Failed() != nil || in.age.old.Load() || r.tested.old.Load() || !in.memory.Intact() {
@@ -778,15 +778,19 @@ func (r *RNG) logLoss() {
 const burst = 4
 
 // serve fills b by requests to a usable shard, so many of them at most, and returns how much
-// it has filled. It reports whether a new seed is due. With an error b is cleared.
+// it has filled. It reports whether a new seed is due, and stops there for the caller to see to
+// it. With an error b is cleared.
 func (r *RNG) serve(in *instance, b []byte, requests int) (n int, due bool, err error) {
-	for i := 0; i < requests && n < len(b); i++ {
+	for i := 0; i < requests && n < len(b) && !due; i++ {
 		p := b[n:min(len(b), n+in.mech.chunk)]
 		if i > 0 && !r.usable(in, len(p)) {
 			return n, true, nil // the rest is for another one, or for another seed
 		}
 		if err := r.draw(in, p, i == 0); err != nil {
 			r.lose(in)
+			if i > 0 && again(err) {
+				return n, true, nil // if it were made anew, a read that is longer than a seed lasts would never end
+			}
 			clear(b)
 			return 0, true, fmt.Errorf("lrng: %s: %w", in.mech.info.Name, err)
 		}
@@ -826,6 +830,11 @@ func (in *instance) compare(b []byte) error {
 	return nil
 }
 
+// again reports whether a request that failed so is to be made again, from a new seed.
+func again(err error) bool {
+	return errors.Is(err, drng.ErrReseedRequired) || errors.Is(err, errVanished) || errors.Is(err, errCopied)
+}
+
 // served follows serve, when the shard is unlocked.
 func (r *RNG) served(due bool, err error) error {
 	if due {
@@ -835,7 +844,7 @@ func (r *RNG) served(due bool, err error) error {
 		return nil
 	}
 	r.logLoss()
-	if errors.Is(err, drng.ErrReseedRequired) || errors.Is(err, errVanished) || errors.Is(err, errCopied) {
+	if again(err) {
 		return errUnseeded
 	}
 	r.log.mechanismFailed(err)

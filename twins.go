@@ -218,7 +218,7 @@ func (r *RNG) loseCopies() {
 
 // What is combined with fresh bytes, in words for the status.
 const (
-	freshRequests = "fresh bytes of the operating system in each request"
+	freshRequests = "fresh bytes of the operating system in each read"
 	freshRefills  = "fresh bytes of the operating system in each refill"
 )
 

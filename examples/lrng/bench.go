@@ -31,7 +31,7 @@ two machines, or of two hours of one that others use, tell nothing.
 Each number is the best of three measurements, between which the others take turns. One
 lasts as long as -time says, the whole command some hundred times of that.
 
-  unbuffered      each request is combined with fresh bytes of the operating system
+  unbuffered      each read is combined with fresh bytes of the operating system
   buffered        1024 bytes are generated ahead of need
   fresh           prediction resistance: the sources are asked for every 32 bytes
   seeds           full entropy from the sources alone, no generator

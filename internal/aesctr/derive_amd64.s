@@ -11,18 +11,19 @@
 	DECQ  SI        \
 	JZ    done
 
-// func deriveAESNI(w *[2 * 15]uint64, rounds int, dst *byte, blocks int, chain *[BlockSize]byte, lo, hi uint64, before int)
-TEXT ·deriveAESNI(SB), NOSPLIT, $0-64
+// func deriveAESNI(w *[2 * 15]uint64, rounds int, dst *byte, blocks int, chain *[BlockSize]byte, second *[2]uint64, before int)
+TEXT ·deriveAESNI(SB), NOSPLIT, $0-56
 	MOVQ w+0(FP), AX
 	MOVQ rounds+8(FP), CX
 	MOVQ dst+16(FP), DI
 	MOVQ blocks+24(FP), SI
 	MOVQ chain+32(FP), BX
-	MOVQ lo+40(FP), X0
-	MOVQ hi+48(FP), X1
+	MOVQ second+40(FP), DX
 	DECQ CX
 
-	// X0 = chain ⊕ (lo, hi).
+	// X0 = chain ⊕ second, whose halves may have been stored just now, one by one.
+	MOVQ  (DX), X0
+	MOVQ  8(DX), X1
 	PUNPCKLQDQ X1, X0
 	MOVOU (BX), X1
 	PXOR  X1, X0
@@ -31,7 +32,7 @@ TEXT ·deriveAESNI(SB), NOSPLIT, $0-64
 	MOVQ   $0x0100000000000000, R10
 	MOVQ   R10, X6
 	PSLLDQ $8, X6
-	MOVQ   before+56(FP), X7
+	MOVQ   before+48(FP), X7
 	PSLLDQ $15, X7
 
 group:

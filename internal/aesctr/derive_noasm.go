@@ -2,6 +2,6 @@
 
 package aesctr
 
-func (k *Key) derive(dst []byte, chain *[BlockSize]byte, lo, hi uint64, number byte) {
-	k.deriveByBlocks(dst, chain, lo, hi, number)
+func (k *Key) derive(dst []byte, chain *[BlockSize]byte, second *[2]uint64, number byte) {
+	k.deriveByBlocks(dst, chain, second, number)
 }

@@ -26,12 +26,12 @@ func TestDerive(t *testing.T) {
 			var k Key
 			k.Expand(key)
 			chain, halves := [BlockSize]byte(random(make([]byte, BlockSize))), random(make([]byte, BlockSize))
-			lo, hi := binary.LittleEndian.Uint64(halves), binary.LittleEndian.Uint64(halves[8:])
+			second := [2]uint64{binary.LittleEndian.Uint64(halves), binary.LittleEndian.Uint64(halves[8:])}
 			a, b := chain, chain
 			before := random(make([]byte, length+32))
 			buf, want := bytes.Clone(before), bytes.Clone(before)
-			k.Derive(buf[16:16+length], &a, lo, hi, byte(number))
-			k.deriveByBlocks(want[16:16+length], &b, lo, hi, byte(number))
+			k.Derive(buf[16:16+length], &a, &second, byte(number))
+			k.deriveByBlocks(want[16:16+length], &b, &second, byte(number))
 			if !bytes.Equal(buf, want) || a != chain || b != chain {
 				t.Fatalf("AES-%d, %d bytes: differs from the one by blocks, or writes elsewhere", 8*size, length)
 			}
@@ -73,7 +73,7 @@ func TestDerivePanics(t *testing.T) {
 					t.Errorf("%d bytes from number %d: no panic", tt.length, tt.number)
 				}
 			}()
-			k.Derive(make([]byte, tt.length), new([BlockSize]byte), 0, 0, tt.number)
+			k.Derive(make([]byte, tt.length), new([BlockSize]byte), new([2]uint64), tt.number)
 		}()
 	}
 }

@@ -183,46 +183,51 @@ func checkFlags(w wish, others ...wish) error {
 	if _, ok := checked.Load(w.flags); ok {
 		return nil
 	}
-	errs := lookUpFlags(append([]wish{w}, others...))
-	for i, w := range append([]wish{w}, others...) {
-		if errs[i] == nil {
+	wishes := append([]wish{w}, others...)
+	errs, seen := lookUpFlags(wishes)
+	for i, w := range wishes {
+		if errs[i] == nil && (i == 0 || seen[i]) { // others are looked up later if they were not seen
 			checked.Store(w.flags, true)
 		}
 	}
 	return errs[0]
 }
 
-// lookUpFlags returns an error for each mapping that does not have its flags.
-func lookUpFlags(wishes []wish) []error {
-	errs := make([]error, len(wishes))
+// lookUpFlags returns an error for each mapping that does not have its flags, and which
+// mappings it has found.
+func lookUpFlags(wishes []wish) (errs []error, seen []bool) {
+	errs, seen = make([]error, len(wishes)), make([]bool, len(wishes))
 	// Without package os, which would start the poller of the runtime for it.
 	fd, err := ignoringEINTR(func() (int, error) { return unix.Open("/proc/self/smaps", unix.O_RDONLY|unix.O_CLOEXEC, 0) })
 	if err != nil {
-		return errs
+		return errs, seen
 	}
 	defer unix.Close(fd)
 	lines := bufio.NewScanner(descriptor(fd))
-	inside, left := -1, len(wishes)
+	var from, to uint64 // of the mapping that the lines are of
+	left := len(wishes)
 	for left > 0 && lines.Scan() {
 		line := lines.Text()
 		if flags, ok := strings.CutPrefix(line, "VmFlags:"); ok {
-			if inside < 0 {
-				continue
-			}
 			have := strings.Fields(flags)
-			for w := range strings.FieldsSeq(wishes[inside].flags) {
-				if !slices.Contains(have, w) {
-					errs[inside] = fmt.Errorf("the mapping does not have the flag %q of proc(5): %s", w, strings.TrimSpace(flags))
-					break
+			for i, w := range wishes { // several may be in one mapping
+				if p := uint64(uintptr(w.p)); seen[i] || p < from || p >= to {
+					continue
+				}
+				seen[i] = true
+				left--
+				for f := range strings.FieldsSeq(w.flags) {
+					if !slices.Contains(have, f) {
+						errs[i] = fmt.Errorf("the mapping does not have the flag %q of proc(5): %s", f, strings.TrimSpace(flags))
+						break
+					}
 				}
 			}
-			left--
-			inside = -1
-		} else if from, to, ok := bounds(line); ok {
-			inside = slices.IndexFunc(wishes, func(w wish) bool { p := uint64(uintptr(w.p)); return from <= p && p < to })
+		} else if first, end, ok := bounds(line); ok {
+			from, to = first, end
 		}
 	}
-	return errs // an emulator may have a map of its own
+	return errs, seen // an emulator may have a map of its own
 }
 
 // bounds returns the bounds of a mapping if the line is the first of its lines.

@@ -93,10 +93,10 @@ func TestGrades(t *testing.T) {
 		}
 		got++
 		want := map[Grade]string{Private: "wf dd", Droppable: "dp wf dd", Locked: "lo wf dd", Secret: "dc dd"}[g]
-		if errs := lookUpFlags([]wish{{a.base, want}, {unsafe.Pointer(a), "dc"}}); errs[0] != nil || errs[1] == nil {
+		if errs, _ := lookUpFlags([]wish{{a.base, want}, {unsafe.Pointer(a), "dc"}}); errs[0] != nil || errs[1] == nil {
 			t.Errorf("%v: %v; flags of the heap: %v", g, errs[0], errs[1])
 		}
-		if errs := lookUpFlags([]wish{{a.base, want + " xx"}}); errs[0] == nil {
+		if errs, _ := lookUpFlags([]wish{{a.base, want + " xx"}}); errs[0] == nil {
 			t.Errorf("%v: flags are not looked up", g)
 		}
 		p := a.slice(0, 1)
