@@ -32,7 +32,10 @@ func TestLongReadInputs(t *testing.T) {
 		{Config{OutputBuffer: -1}, 1 << 16, []int{32, 32, 32, 32}, 16},
 		{Config{}, 1<<16 + 1, []int{32, 32, 32, 32, 32, 16}, 17}, // a refill, and a request combined with what it brought
 		{Config{}, 4097, []int{32}, 2},
-		{Config{OutputBuffer: 1000}, 4097, []int{32, 32}, 2}, // the last byte is taken from what is ahead
+		{Config{OutputBuffer: 1000}, 4097, []int{32}, 2},
+		{Config{OutputBuffer: 1000}, 500, []int{32}, 1}, // a refill
+		{Config{OutputBuffer: 1000}, 501, []int{32}, 1}, // more than a half
+		{Config{OutputBuffer: 4096}, 1 << 14, []int{32}, 4},
 		{Config{OutputBuffer: 1000, ReseedBits: 1 << 14}, 2048, []int{32}, 1},
 	} {
 		if tt.c.OutputBuffer == 0 && !canCombine() {

@@ -574,7 +574,8 @@ func (in *instance) read(b []byte, fresh bool) error {
 // output is read without looking at the memory. It takes what was generated ahead of need
 // where there is any and it is worth it.
 func (in *instance) output(b []byte, fresh bool) error {
-	if len(b) > len(in.ahead) || in.combiner != nil && (len(b) > combineMost || !fresh) {
+	// What a request of its own costs for its inputs is shared by more bytes, the longer it is.
+	if len(b) > (len(in.ahead)+1)/2 || in.combiner != nil && len(b) > combineMost || !fresh {
 		return in.raw(b, fresh)
 	}
 	if n := in.take(b); n < len(b) {

@@ -146,3 +146,17 @@ func BenchmarkMonotonic(b *testing.B) {
 		sink = uint64(clock.Monotonic())
 	}
 }
+
+// Direct is the clock that Now reads.
+func TestDirect(t *testing.T) {
+	direct := clock.Direct()
+	for range 100 { // the thread may move to a CPU that is behind
+		before := clock.Now()
+		now := direct()
+		after := clock.Now()
+		if before <= now && now <= after {
+			return
+		}
+	}
+	t.Error("never between what Now says before and after")
+}
