@@ -247,14 +247,26 @@ func (c *CTR) Generate(out, additional []byte) error {
 	// Steps 3 to 5, and Step 6: with additional_input, or zeros. Update encrypts what
 	// follows the output; there is time to be saved by doing short ones together.
 	whole := ctrWholeBlocks(len(out))
-	if n := whole + ctrWholeBlocks(c.seedlen()); n <= len(c.work) {
+	switch n := whole + ctrWholeBlocks(c.seedlen()); {
+	case n <= len(c.work):
 		c.cipher.stream(c.work[:n], &c.v)
 		copy(out, c.work[:whole])
 		c.finishUpdate(c.work[whole:n], provided)
 		zero.Bytes(c.work[:n])
-	} else {
+	case c.cipher.std != nil:
 		c.cipher.stream(out, &c.v)
 		c.update(provided)
+	default:
+		// What follows long output is made before it: the processor has the blocks ready
+		// by the end of the output then, and need not wait for them.
+		temp, after := c.work[:n-whole], (*[ctrBlockSize]byte)(c.work[len(c.work)-ctrBlockSize:])
+		*after = c.v
+		ctrAdd(after, uint64(whole/ctrBlockSize))
+		c.cipher.stream(temp, after)
+		c.cipher.stream(out, &c.v)
+		c.finishUpdate(temp, provided)
+		zero.Bytes(temp)
+		zero.Bytes(after[:])
 	}
 	c.reseedCounter++ // Step 7.
 	zero.Bytes(provided)
