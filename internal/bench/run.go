@@ -21,7 +21,7 @@ type effort struct {
 }
 
 var (
-	full  = effort{repetitions: 15, cell: 20 * time.Millisecond, samples: 200_000}
+	full  = effort{repetitions: 25, cell: 20 * time.Millisecond, samples: 200_000}
 	quick = effort{repetitions: 1, cell: 200 * time.Microsecond, samples: 1000}
 )
 
