@@ -108,7 +108,8 @@ func hash(w uint32) uint32 { return w * 0x9e3779b1 >> (32 - filterBits) }
 
 // Scan returns the places where parts of the secrets are in r, in the order of the
 // offsets. A part that is within another one is not named again. A part of less than 8
-// bytes counts only if another part of the same secret is within 64 bytes of it.
+// bytes counts only if another part of the same secret is within 64 bytes of it, and not in
+// the same place.
 //
 // The error is that of r, or says that there is no secret to look for.
 func (s *Scanner) Scan(r io.Reader) ([]Hit, error) {
@@ -210,5 +211,9 @@ func evident(hits []Hit) []Hit {
 	return kept
 }
 
-// other reports whether a and b are different parts of one secret.
-func other(a, b Hit) bool { return a.Name == b.Name && a.Part != b.Part && a.Offset != b.Offset }
+// other reports whether a and b are different parts of one secret. Of two that share a byte
+// of what was scanned, one at least is there by chance.
+func other(a, b Hit) bool {
+	apart := a.Offset+int64(a.Size) <= b.Offset || b.Offset+int64(b.Size) <= a.Offset
+	return a.Name == b.Name && a.Part != b.Part && apart
+}

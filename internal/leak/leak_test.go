@@ -117,6 +117,24 @@ func TestScanWords(t *testing.T) {
 	}
 }
 
+// Two words in the same place are no evidence, as where the last byte of one is the first of
+// the other. Next to each other they are.
+func TestScanOverlap(t *testing.T) {
+	secret := random(4, 32)
+	secret[12] = secret[11]
+	var s Scanner
+	s.Add("key", secret, 4)
+	for _, tt := range []struct{ at, want int }{{103, 0}, {105, 2}, {96, 2}, {95, 2}} {
+		d := random(5, 1<<16)
+		copy(d[100:], secret[8:12])
+		copy(d[tt.at:], secret[12:16])
+		hits, err := s.Scan(bytes.NewReader(d))
+		if err != nil || len(hits) != tt.want {
+			t.Errorf("at %d: %+v, %v; want %d", tt.at, hits, err, tt.want)
+		}
+	}
+}
+
 func TestScanErrors(t *testing.T) {
 	var s Scanner
 	if _, err := s.Scan(bytes.NewReader(nil)); err == nil {
