@@ -211,8 +211,11 @@ func (r *recorder) write(kind byte, generator, shard int, p []byte) error {
 	}
 }
 
-// planted is what must be found.
-var planted []any
+// planted is what must be found; planting guards it.
+var (
+	planting sync.Mutex
+	planted  []any
+)
 
 // leakChild is the program of the child. It waits, with everything in place, until it is
 // killed.
@@ -278,7 +281,9 @@ func leakChild(c leakCase) error {
 					return
 				}
 				m := stateMemory(control)
+				planting.Lock()
 				planted = append(planted, bytes.Clone(m))
+				planting.Unlock()
 				err = out.write(recordControl, i, 0, m)
 				control.Clear()
 				if err != nil {
