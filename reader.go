@@ -93,8 +93,8 @@ func (r *RNG) fillContext(ctx context.Context, b []byte) error {
 }
 
 // reseedAndGenerate fills the beginning of b by a request with a seed of its own, for a
-// negative ReseedInterval, and returns how much that is. If patient is not set, it fails with ErrNotSeeded when one
-// round of the sources is not enough.
+// negative ReseedInterval, and returns how much that is. If patient is not set, it fails
+// with ErrNotSeeded when one round of the sources is not enough.
 func (r *RNG) reseedAndGenerate(ctx context.Context, b []byte, patient bool) (n int, err error) {
 	ctx, end, err := r.begin(ctx)
 	if err != nil {

@@ -732,10 +732,9 @@ func (in *instance) grantQuota() {
 }
 
 // usable reports whether the shard may serve a request of n bytes, or the first of several
-// if one cannot be as long. If not, it is
-// marked as wanting a seed; if that is because it has come to a limit, its seed
-// is lost. When shard 0, and with it the level, has come to its limit, the others
-// wait with it.
+// if one cannot be as long. If not, it is marked as wanting a seed; if that is because it
+// has come to a limit, its seed is lost. When shard 0, and with it the level, has come to its
+// limit, the others wait with it.
 func (r *RNG) usable(in *instance, n int) bool {
 	if in.index != 0 && r.currentLevel() < seeding.FullySeeded {
 		return false
