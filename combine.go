@@ -38,13 +38,7 @@ type combiner struct {
 	last   [aesctr.BlockSize]byte // output whose last block is not a whole one
 }
 
-const (
-	// combineMost is the longest request that is combined, in bytes. Longer ones are
-	// better off with a request to the mechanism: its cost is shared by more bytes.
-	combineMost = 32 * aesctr.BlockSize
-
-	combinerKeySize = 16 // bytes
-)
+const combinerKeySize = 16 // bytes
 
 // canCombine reports whether the machine has what it takes to be worth it.
 func canCombine() bool { return aesctr.Hardware() }
@@ -62,7 +56,7 @@ func (c *combiner) rekey(key []byte) {
 	c.chain = [aesctr.BlockSize]byte{}
 }
 
-// combine combines b, at most combineMost bytes, with the inputs of a request. It reports
+// combine combines b, at most 255 blocks, with the inputs of a request. It reports
 // whether the operating system contributed.
 func (c *combiner) combine(b []byte, on *machine) (system bool) {
 	system = on.system(c.chain[:])

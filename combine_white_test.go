@@ -81,7 +81,7 @@ func TestCombiner(t *testing.T) {
 		return b
 	}
 	doubled := [2]int{}
-	for n := range combineMost + 1 {
+	for n := range quickMost + 1 {
 		key, system, ahead := random(make([]byte, combinerKeySize)), random(make([]byte, 16)), random(make([]byte, n))
 		word, cycles := state, state*3
 		want := derived(t, key, system, word, cycles, ahead)
@@ -123,7 +123,7 @@ func TestTwinsCombined(t *testing.T) {
 		{"CPU", func(m *machine) { m.word = func() uint64 { return 0x1110 } }},
 		{"cycle counter", func(m *machine) { m.cycles = func() uint64 { return 0x2222 | 1<<55 } }},
 	} {
-		for _, size := range []int{1, 8, 16, 17, 32, 48, 64, combineMost, combineMost + 1} {
+		for _, size := range []int{1, 8, 16, 17, 32, 48, 64, quickMost, quickMost + 1} {
 			b := still()
 			both := twinsOf(t, still(), b, Config{DRNG: func() (drng.DRNG, error) { return drng.NewChaCha20(), nil }})
 			if st := both[0].Status(); st.OutputBuffer != 0 || !both[0].mech.Load().combine {
@@ -178,10 +178,10 @@ func TestCombinedRequests(t *testing.T) {
 		return &h.Value, lengths
 	}
 	in, system := request(32)
-	if want := []int{32, 16}; !slices.Equal(system, want) { // the refill, the request
+	if want := []int{16, 16}; !slices.Equal(system, want) { // the refill, the request
 		t.Errorf("first request: %d bytes of the operating system; want %d", system, want)
 	}
-	if in.next != combinerKeySize+32 || len(in.ahead) != combinerKeySize+autoOutputBuffer {
+	if in.next != combinerKeySize+32 || len(in.ahead) != refillSize {
 		t.Errorf("%d of %d bytes used", in.next, len(in.ahead))
 	}
 	key := fmt.Sprint(in.combiner.key, in.combiner.subkey)
@@ -189,10 +189,10 @@ func TestCombinedRequests(t *testing.T) {
 		n, used int
 		system  []int
 	}{
-		{combineMost, combineMost, []int{16}},
-		{combineMost + 1, 0, []int{32}},
+		{quickMost, quickMost, []int{16}},
+		{quickMost + 1, 0, []int{16}},
 		{1, 1, []int{16}},
-		{4096, 0, []int{32}},
+		{4096, 0, []int{16}},
 	} {
 		before := in.next
 		_, system := request(tt.n)
@@ -208,9 +208,9 @@ func TestCombinedRequests(t *testing.T) {
 	}
 	// The rest, one byte too few, and the first byte of the next refill.
 	for left := len(in.ahead) - in.next - 7; left > 0; left = len(in.ahead) - in.next - 7 {
-		request(min(left, combineMost))
+		request(min(left, quickMost))
 	}
-	if _, system := request(8); !slices.Equal(system, []int{32, 16}) || in.next != combinerKeySize+1 {
+	if _, system := request(8); !slices.Equal(system, []int{16, 16}) || in.next != combinerKeySize+1 {
 		t.Errorf("refill: %d bytes of the operating system, %d used", system, in.next)
 	}
 	if fmt.Sprint(in.combiner.key, in.combiner.subkey) == key {
@@ -218,9 +218,9 @@ func TestCombinedRequests(t *testing.T) {
 	}
 
 	// Nothing is no request.
-	before, served := in.next, in.stats.Requests
-	if _, system := request(0); len(system) != 0 || in.next != before || in.stats.Requests != served {
-		t.Errorf("an empty request: %d bytes of the operating system, %d requests", system, in.stats.Requests-served)
+	before, served := in.next, in.status().Requests
+	if _, system := request(0); len(system) != 0 || in.next != before || in.status().Requests != served {
+		t.Errorf("an empty request: %d bytes of the operating system, %d requests", system, in.status().Requests-served)
 	}
 
 	// Without bytes of the operating system it goes on, and tells.
@@ -228,6 +228,47 @@ func TestCombinedRequests(t *testing.T) {
 	request(16)
 	if n := r.Status().Instances[0].Unmixed; n != 1 {
 		t.Errorf("%d requests without the operating system; want 1", n)
+	}
+}
+
+// Since each request has inputs of its own, refills share theirs, with at most staleMost bytes;
+// the first one after a seed has some, and one after long reads.
+func TestCombinedRefills(t *testing.T) {
+	needsCombiner(t)
+	var system int
+	on := still()
+	on.system = func(b []byte) bool {
+		system++
+		return true
+	}
+	r := start(t, on, Config{DRNG: func() (drng.DRNG, error) { return drng.NewChaCha20(), nil }})
+	refill := func() bool {
+		t.Helper()
+		h := r.shards.LockIndex(0)
+		h.Value.dropAhead()
+		h.Unlock()
+		system = 0
+		if _, err := r.Read(make([]byte, 16)); err != nil || system < 1 || system > 2 {
+			t.Fatalf("%d blocks of the operating system, %v", system, err)
+		}
+		return system == 2 // one for the request
+	}
+	for round := range 3 {
+		for i := range 10 {
+			if got, want := refill(), i%(staleMost/refillSize) == 0; got != want {
+				t.Errorf("round %d: refill %d had inputs: %v", round, i, got)
+			}
+		}
+		switch round {
+		case 0:
+			if err := r.Reseed(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		case 1:
+			if _, err := r.Read(make([]byte, 1<<16)); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 
@@ -249,9 +290,9 @@ func TestCombinedAfterSwitch(t *testing.T) {
 		to   func() (drng.DRNG, error)
 		want []int // bytes of the operating system in three requests
 	}{
-		{chacha20, []int{32, 16, 16, 16}},
-		{ctr, []int{32, 32, 32}},
-		{chacha20, []int{32, 16, 16, 16}},
+		{chacha20, []int{16, 16, 16, 16}},
+		{ctr, []int{16, 16, 16}},
+		{chacha20, []int{16, 16, 16, 16}},
 	} {
 		if _, err := r.Read(make([]byte, 16)); err != nil {
 			t.Fatal(err)

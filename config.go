@@ -45,17 +45,17 @@ type Config struct {
 	// 1…4096. 0: GOMAXPROCS.
 	Shards int
 
-	// OutputBuffer is the number of bytes that each shard generates ahead of
-	// need, at most 65536. Ahead is fast, but a machine that is cloned hands out
-	// the same bytes twice: see Twins in the documentation of the package.
+	// OutputBuffer is how many bytes of output each shard makes of the same fresh bytes of
+	// the operating system, and ahead of need, at most 65536. Ahead is fast, but a machine that
+	// is cloned hands out the same bytes twice: see Twins in the documentation of the package.
 	//
 	// 0: automatic, 1024 where the processor says that it is not a virtual one, or
 	// where clones are noticed in time, else none. Positive: so many (none if ReseedInterval
-	// is negative), for those who know that nobody clones their machine: a larger buffer takes
-	// less time on average, and longer when it is refilled. Negative: none, also
-	// for processes that are checkpointed and restored, which nothing counts. Without a
-	// buffer each read, and at least each 16384 bytes of a longer one, is combined with fresh bytes of
-	// the operating system; with one, each refill is.
+	// is negative), for those who know that nobody clones their machine: more take less time
+	// on average. No more than 992 bytes are generated at a time, so that no read waits
+	// for long. Negative: none, also for processes that are checkpointed and restored, which nothing
+	// counts. With none each read, and at least each 16384 bytes of a longer one, is
+	// combined with fresh bytes of the operating system.
 	OutputBuffer int
 
 	// ReseedInterval is the age at which shard 0 is due for a new seed; shard n
@@ -131,9 +131,18 @@ const (
 	minReseedBits      = 256
 	maxPersonalization = 1 << 20
 
-	// autoOutputBuffer is the size at which a refill costs less than the calls
-	// that it serves and is not yet seen in the slowest of them.
+	// autoOutputBuffer is OutputBuffer where it is automatic and clones cannot do harm.
 	autoOutputBuffer = 1 << 10
+
+	// refillSize is how many bytes are generated ahead at a time, at most: 15½ blocks of
+	// ChaCha20, so that the rest of the 16 that are computed side by side is the next key. It
+	// is a size at which a refill costs less than the reads that it serves, and is hardly seen
+	// in the slowest of them.
+	refillSize = 31 * 32
+
+	// staleMost is how many bytes are generated ahead with the same fresh inputs, at most, where
+	// each read is combined with inputs of its own.
+	staleMost = maxChunk
 
 	// maxRequestBits is the most that a strategy may ask of a source: what the
 	// widest conditioning component yields.

@@ -15,6 +15,53 @@ import (
 	"github.com/lrng-go/lrng/seeding"
 )
 
+// No more than OutputBuffer bytes are generated with the same fresh inputs, whatever is read.
+func TestSharedInputs(t *testing.T) {
+	outsideFIPS(t)
+	for _, most := range []int{1, 15, 100, refillSize - 1, refillSize, refillSize + 1, 4096, 10000, 1 << 16} {
+		on, started, since := still(), false, 0
+		on.system = func([]byte) bool {
+			since = 0
+			return true
+		}
+		r := start(t, on, Config{OutputBuffer: most, DRNG: func() (drng.DRNG, error) {
+			return &generateSpy{drng.NewChaCha20(), func(out int, additional bool) {
+				if !started {
+					return // New tries whether it refuses
+				}
+				if since += out; since > max(most, out) {
+					t.Errorf("OutputBuffer %d: %d bytes with the same inputs", most, since)
+				}
+				if since == out && !additional {
+					t.Errorf("OutputBuffer %d: inputs were not used", most)
+				}
+			}}, nil
+		}})
+		shared := 0
+		started = true
+		for i := range 2000 {
+			if _, err := r.Read(make([]byte, (1+i*i)%700)); err != nil {
+				t.Fatal(err)
+			}
+			shared = max(shared, since)
+		}
+		if shared == 0 || shared <= most-refillSize {
+			t.Errorf("OutputBuffer %d: at most %d bytes with the same inputs", most, shared)
+		}
+	}
+}
+
+// A generateSpy tells of each request.
+type generateSpy struct {
+	drng.DRNG
+	tell func(out int, additional bool)
+}
+
+func (d *generateSpy) Generate(out, additional []byte) error {
+	d.tell(len(out), len(additional) > 0)
+	return d.DRNG.Generate(out, additional)
+}
+
 // A long read takes fresh inputs with each fourth request to the mechanism, of 4096 bytes or
 // what the limits leave of that. Each request counts.
 func TestLongReadInputs(t *testing.T) {
@@ -25,18 +72,19 @@ func TestLongReadInputs(t *testing.T) {
 		fresh []int // bytes of the operating system
 		calls uint64
 	}{
-		{Config{OutputBuffer: -1}, 4096, []int{32}, 1},
-		{Config{OutputBuffer: -1}, 4097, []int{32}, 2},
-		{Config{OutputBuffer: -1}, 4 * 4096, []int{32}, 4},
-		{Config{OutputBuffer: -1}, 4*4096 + 1, []int{32, 32}, 5},
-		{Config{OutputBuffer: -1}, 1 << 16, []int{32, 32, 32, 32}, 16},
-		{Config{}, 1<<16 + 1, []int{32, 32, 32, 32, 32, 16}, 17}, // a refill, and a request combined with what it brought
-		{Config{}, 4097, []int{32}, 2},
-		{Config{OutputBuffer: 1000}, 4097, []int{32}, 2},
-		{Config{OutputBuffer: 1000}, 500, []int{32}, 1}, // a refill
-		{Config{OutputBuffer: 1000}, 501, []int{32}, 1}, // more than a half
-		{Config{OutputBuffer: 4096}, 1 << 14, []int{32}, 4},
-		{Config{OutputBuffer: 1000, ReseedBits: 1 << 14}, 2048, []int{32}, 1},
+		{Config{OutputBuffer: -1}, 4096, []int{16}, 1},
+		{Config{OutputBuffer: -1}, 4097, []int{16}, 2},
+		{Config{OutputBuffer: -1}, 4 * 4096, []int{16}, 4},
+		{Config{OutputBuffer: -1}, 4*4096 + 1, []int{16, 16}, 5},
+		{Config{OutputBuffer: -1}, 1 << 16, []int{16, 16, 16, 16}, 16},
+		{Config{}, 1<<16 + 1, []int{16, 16, 16, 16, 16, 16}, 17}, // a refill, and a request combined with what it brought
+		{Config{}, 4097, []int{16}, 2},
+		{Config{OutputBuffer: 1000}, 4097, []int{16}, 2},
+		{Config{OutputBuffer: 1000}, 496, []int{16}, 1}, // a refill
+		{Config{OutputBuffer: 1000}, 497, []int{16}, 1}, // more than a half
+		{Config{OutputBuffer: 4096}, 1 << 14, []int{16}, 4},
+		{Config{OutputBuffer: 1 << 16}, 1<<16 + 1, []int{16, 16}, 17},
+		{Config{OutputBuffer: 1000, ReseedBits: 1 << 14}, 2048, []int{16}, 1},
 	} {
 		if tt.c.OutputBuffer == 0 && !canCombine() {
 			continue

@@ -91,7 +91,8 @@ func (r *RNG) allocate(in *instance, ahead int) error {
 		if combine > 0 {
 			alloc = secmem.AllocLasting // a key schedule that turns to zeros is none
 		}
-		m, err := alloc(combine+freshSize+tmp+ahead, least)
+		fresh := in.mech.fresh
+		m, err := alloc(combine+fresh+tmp+ahead, least)
 		if err != nil {
 			return memoryError(least, err)
 		}
@@ -108,7 +109,7 @@ func (r *RNG) allocate(in *instance, ahead int) error {
 			}
 		}
 		p = p[combine:]
-		in.fresh, in.tmp, in.ahead = p[:freshSize:freshSize], p[freshSize:freshSize+tmp:freshSize+tmp], p[freshSize+tmp:]
+		in.fresh, in.tmp, in.ahead = p[:fresh:fresh], p[fresh:fresh+tmp:fresh+tmp], p[fresh+tmp:]
 		in.next = ahead
 	}
 	in.grade = secmem.Heap

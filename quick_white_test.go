@@ -35,7 +35,7 @@ func locked(t *testing.T, on *machine, c Config) (*RNG, *instance) {
 func TestQuickRefuses(t *testing.T) {
 	page := newClonePage(1)
 	r, in := locked(t, page.on(t, still()), Config{OutputBuffer: 1000})
-	mech, memory, quota := in.mech, in.memory, in.quota
+	mech, memory := in.mech, in.memory
 	gone, err := secmem.Alloc(64, secmem.Heap)
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func TestQuickRefuses(t *testing.T) {
 		name       string
 		spoil, fix func()
 	}{
-		{"no quota", func() { in.quota = 0 }, func() { in.quota = quota }},
+		{"not allowed", func() { in.quickTo = in.requests }, func() {}},
 		{"no seed", func() { in.seeded = false }, func() { in.seeded = true }},
 		{"level", func() { in.index = 1; r.level.Store(int32(seeding.MinimallySeeded)) },
 			func() { in.index = 0; r.level.Store(int32(seeding.FullySeeded)) }},
@@ -62,13 +62,14 @@ func TestQuickRefuses(t *testing.T) {
 	} {
 		b := bytes.Repeat([]byte{0xa5}, 16)
 		next, requests := in.next, in.requests
+		in.quickTo = requests + 1
 		tt.spoil()
 		done := r.quick(in, b)
 		tt.fix()
 		if done || in.next != next || in.requests != requests || !bytes.Equal(b, bytes.Repeat([]byte{0xa5}, 16)) {
 			t.Errorf("%s: served: %v, %d bytes used", tt.name, done, in.next-next)
 		}
-		if in.quota = quota; !r.quick(in, b) {
+		if in.quickTo = requests + 1; !r.quick(in, b) {
 			t.Fatalf("%s: refuses after that, too", tt.name)
 		}
 	}
@@ -89,8 +90,8 @@ func TestQuickErases(t *testing.T) {
 		if !bytes.Equal(in.ahead[:in.next], make([]byte, in.next)) {
 			t.Errorf("%d bytes are still there", n)
 		}
-		if in.quota != before.quota-1 || in.requests != before.requests+1 || in.bits != before.bits+8*uint64(n) ||
-			in.stats.Requests != before.stats.Requests+1 || in.stats.Bytes != before.stats.Bytes+uint64(n) {
+		if in.quickTo != before.quickTo || in.requests != before.requests+1 || in.bits != before.bits+8*uint64(n) ||
+			in.status().Requests != before.status().Requests+1 || in.status().Bytes != before.status().Bytes+uint64(n) {
 			t.Errorf("%d bytes are not counted", n)
 		}
 	}
@@ -172,8 +173,8 @@ func TestQuickLimits(t *testing.T) {
 						t.Fatalf("request %d of %d, %d bits of %d: due: %v", in.requests, m.due, in.bits, m.dueBits, due)
 					}
 					if due {
-						if in.quota != 0 {
-							t.Errorf("%d quick requests after the limit", in.quota)
+						if in.quickTo != 0 {
+							t.Errorf("quick requests after the limit, to %d", in.quickTo)
 						}
 						break
 					}
@@ -198,27 +199,27 @@ func TestQuickAfterSwitch(t *testing.T) {
 
 func testQuickAfterSwitch(t *testing.T, size int) {
 	r := start(t, still(), Config{OutputBuffer: size})
-	read := func(n int) (compared bool, quota uint64) {
+	read := func(n int) (compared, quick bool) {
 		t.Helper()
 		if _, err := r.Read(make([]byte, n)); err != nil {
 			t.Fatal(err)
 		}
 		h := r.shards.LockIndex(0)
 		defer h.Unlock()
-		return h.Value.compared, h.Value.quota
+		return h.Value.compared, h.Value.requests < h.Value.quickTo
 	}
-	if compared, quota := read(16); !compared || quota == 0 {
-		t.Fatalf("%d bytes ahead: compared: %v, %d quick requests", size, compared, quota)
+	if compared, quick := read(16); !compared || !quick {
+		t.Fatalf("%d bytes ahead: compared: %v, quick requests: %v", size, compared, quick)
 	}
 	if err := r.SetDRNG(func() (drng.DRNG, error) { return drng.NewXDRBG(), nil }); err != nil {
 		t.Fatal(err)
 	}
 	long := size >= 16
-	if compared, quota := read(8); compared != long || (quota != 0) != long {
-		t.Errorf("%d bytes ahead, after 8 bytes: compared: %v, %d quick requests", size, compared, quota)
+	if compared, quick := read(8); compared != long || quick != long {
+		t.Errorf("%d bytes ahead, after 8 bytes: compared: %v, quick requests: %v", size, compared, quick)
 	}
-	if compared, quota := read(16); !compared || quota == 0 {
-		t.Errorf("%d bytes ahead, after 16 bytes: compared: %v, %d quick requests", size, compared, quota)
+	if compared, quick := read(16); !compared || !quick {
+		t.Errorf("%d bytes ahead, after 16 bytes: compared: %v, quick requests: %v", size, compared, quick)
 	}
 }
 

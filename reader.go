@@ -45,8 +45,8 @@ func (r *RNG) ReadContext(ctx context.Context, b []byte) (int, error) {
 	return len(b), nil
 }
 
-// quickMost is up to how many bytes a request is tried as a quick one first.
-const quickMost = 512
+// quickMost is up to how many bytes a request may be a quick one.
+const quickMost = refillSize / 2
 
 // fill fills b, waiting as long as it takes. It does not allocate once the
 // generator is seeded, and b does not escape.
@@ -371,11 +371,9 @@ func (r *RNG) nextBlockPR(ctx context.Context, a *accumulator, b []byte, patient
 	}
 	r.stats.seeds.Add(1)
 	r.log.fresh("lrng: block with prediction resistance", n, credit)
-	in.requests++
-	in.stats.Requests++
-	in.stats.Bytes += uint64(n)
+	in.count(n)
 	r.mu.Lock()
-	r.prStatus = in.stats
+	r.prStatus = in.status()
 	r.mu.Unlock()
 	return n, nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/lrng-go/lrng/internal/secmem"
 	"github.com/lrng-go/lrng/internal/selftest"
 	"github.com/lrng-go/lrng/internal/shard"
+	"github.com/lrng-go/lrng/internal/twins"
 	"github.com/lrng-go/lrng/internal/zero"
 	"github.com/lrng-go/lrng/seeding"
 )
@@ -97,12 +98,12 @@ type mechanism struct {
 	most     uint64 // requests after which it is unseeded
 	dueBits  uint64 // the same in bits of output
 	mostBits uint64
-	ahead    int    // bytes of output generated ahead of need
+	ahead    int    // bytes of output that share fresh inputs, at most; generated ahead of need, but see buffer
 	watched  bool   // only as long as copies of the machine are noticed
 	aheadWhy string // why so many
 	hardened bool   // no signals while it computes: see Config
 	combine  bool   // what is generated ahead is no output before it is combined: see combiner
-	buffer   int    // bytes generated ahead, output or not
+	buffer   int    // bytes generated ahead at a time, output or not
 	machine  *machine
 }
 
@@ -274,8 +275,8 @@ func (r *RNG) newMechanism(f func() (drng.DRNG, error)) (*mechanism, drng.DRNG, 
 	}
 	m.chunk = min(maxChunk, m.info.MaxRequest)
 	m.fresh = freshSize
-	if m.info.MaxAdditional != 0 {
-		m.fresh = min(m.fresh, m.info.MaxAdditional)
+	if m.hardened {
+		m.fresh = hardenedFreshSize
 	}
 	m.dueBits, m.mostBits = math.MaxUint64, math.MaxUint64
 	if c.ReseedBits != 0 {
@@ -283,26 +284,15 @@ func (r *RNG) newMechanism(f func() (drng.DRNG, error)) (*mechanism, drng.DRNG, 
 		m.chunk = int(min(uint64(m.chunk), c.ReseedBits/8))
 	}
 	m.ahead, m.watched, m.aheadWhy = r.outputBuffer(m.info)
-	// One of our requests may be several of the mechanism's: those that fill the
-	// buffer for output ahead of need.
-	m.buffer = m.ahead
-	if m.combine = c.OutputBuffer == 0 && c.ReseedInterval >= 0 && m.ahead == 0 && !m.info.Approved && !m.hardened && canCombine(); m.combine {
+	// The buffer is filled by one request.
+	m.buffer = min(m.ahead, m.chunk, refillSize)
+	if c.OutputBuffer == 0 && c.ReseedInterval >= 0 && m.ahead == 0 && !m.info.Approved && !m.hardened && m.chunk >= refillSize && canCombine() {
 		if err := combinerTest.Once(); err != nil {
 			return nil, nil, err
 		}
-		m.buffer = combinerKeySize + autoOutputBuffer
+		m.combine, m.buffer = true, refillSize
 	}
-	refill := uint64(max(1, (m.buffer+m.chunk-1)/m.chunk))
-	if refill > m.info.ReseedInterval {
-		m.buffer, refill = m.chunk, 1
-		if m.combine {
-			m.buffer, m.combine = 0, false
-		}
-		if m.ahead > 0 {
-			m.ahead, m.aheadWhy = m.buffer, "configured, but the mechanism allows few requests between seeds"
-		}
-	}
-	m.most = min(c.MaxWithoutReseed, m.info.ReseedInterval/refill)
+	m.most = min(c.MaxWithoutReseed, m.info.ReseedInterval)
 	m.due = min(c.ReseedRequests, m.most)
 	return m, d, nil
 }
@@ -394,14 +384,15 @@ type instance struct {
 
 	requests uint64 // since the last seed
 	bits     uint64 // of output since the last seed
-	quota    uint64 // requests that may be quick ones before limits are looked at again
+	quickTo  uint64 // as long as there are fewer requests, they may be quick ones
+	stale    int    // bytes that the mechanism has generated since it had fresh inputs
 
 	memory   *secmem.Block // of what is below
 	grade    secmem.Grade  // the least of it and of d's
 	ahead    []byte        // generated ahead of need; what has been used is zero
 	next     int           // the first byte of it not yet used
 	combiner *combiner     // of what is ahead with the inputs of a request; may be nil
-	fresh    []byte        // additional input, freshSize bytes
+	fresh    []byte        // additional input
 	tmp      []byte        // output of mechanisms that are not ours
 }
 
@@ -410,6 +401,7 @@ type instance struct {
 func (r *RNG) equip(in *instance, d drng.DRNG, m *mechanism, ahead int) error {
 	in.d, in.mech, in.seeded = d, m, false
 	in.instantiated, in.compared = false, false
+	in.beginLife()
 	in.free()
 	return r.allocate(in, ahead)
 }
@@ -449,7 +441,7 @@ func (r *RNG) install(in *instance, a *accumulator) error {
 	in.dropAhead()
 	in.seeded, in.instantiated = true, true
 	in.generation = a.generation
-	in.requests, in.bits = 0, 0
+	in.beginLife()
 	in.age.restart()
 	in.stats.seeded(seeding.Sum(a.credits))
 	return nil
@@ -494,16 +486,37 @@ func (in *instance) wipe() {
 	in.seeded, in.instantiated = false, false
 }
 
-// freshSize is the length of the additional input of a request, in bytes: 32
-// bytes of the operating system and two words.
-const freshSize = 48
+// beginLife begins to count anew, with another seed.
+func (in *instance) beginLife() {
+	in.stats.Requests += in.requests
+	in.stats.Bytes += in.bits / 8
+	in.requests, in.bits, in.quickTo = 0, 0, 0
+	in.stale = neverMixed
+}
+
+// neverMixed is more than there may be of stale bytes.
+const neverMixed = 1 << 30
+
+// status returns the statistics.
+func (in *instance) status() InstanceStatus {
+	st := in.stats
+	st.Requests += in.requests
+	st.Bytes += in.bits / 8
+	return st
+}
+
+// The length of the additional input of a request, in bytes: 16 or 32 of the operating
+// system, and two words.
+const (
+	freshSize         = 32
+	hardenedFreshSize = 48
+)
 
 // freshen fills in.fresh with what tells this request from the same one of a twin, and
-// returns it. A mechanism that does not take as much gets fewer bytes of the operating
-// system, 16 at least.
+// returns it.
 func (in *instance) freshen() []byte {
 	on := in.mech.machine
-	f := in.fresh[:in.mech.fresh]
+	f := in.fresh
 	n := len(f) - 16
 	if !on.system(f[:n]) {
 		in.stats.Unmixed++
@@ -556,14 +569,14 @@ func (in *instance) request(b, additional []byte) error {
 	return err
 }
 
-// read fills b, of at most one chunk, and combines it with fresh inputs if asked. On error b
-// is cleared.
-func (in *instance) read(b []byte, fresh bool) error {
+// read fills b, of at most one chunk. First says that it is the first request of a burst, and
+// combined with fresh inputs unless there have been some not long ago. On error b is cleared.
+func (in *instance) read(b []byte, first bool) error {
 	if !in.kept() {
 		clear(b)
 		return errVanished
 	}
-	err := in.output(b, fresh)
+	err := in.output(b, first)
 	if err == nil && !in.memory.Kept() || err != nil && !in.alive() {
 		clear(b)
 		err = errVanished
@@ -573,10 +586,14 @@ func (in *instance) read(b []byte, fresh bool) error {
 
 // output is read without looking at the memory. It takes what was generated ahead of need
 // where there is any and it is worth it.
-func (in *instance) output(b []byte, fresh bool) error {
-	// What a request of its own costs for its inputs is shared by more bytes, the longer it is.
-	if len(b) > (len(in.ahead)+1)/2 || in.combiner != nil && len(b) > combineMost || !fresh {
-		return in.raw(b, fresh)
+func (in *instance) output(b []byte, first bool) error {
+	// What a request of its own costs is shared by more bytes, the longer it is.
+	if len(b) > (len(in.ahead)+1)/2 || !first {
+		if !first {
+			in.stale += len(b)
+			return in.raw(b, false)
+		}
+		return in.raw(b, in.mixes(len(b), in.mech.ahead))
 	}
 	if n := in.take(b); n < len(b) {
 		if err := in.refill(); err != nil {
@@ -599,19 +616,29 @@ func (in *instance) take(b []byte) int {
 	return n
 }
 
+// mixes reports whether a request to the mechanism for n bytes is to have fresh inputs, since
+// otherwise more than most bytes would be generated with the same ones, and counts the bytes.
+func (in *instance) mixes(n, most int) bool {
+	if in.stale += n; in.stale <= most {
+		return false
+	}
+	in.stale = n
+	return true
+}
+
 // refill generates ahead. The caller has used up what there was.
 func (in *instance) refill() error {
-	for p := in.ahead; len(p) > 0; {
-		n := min(len(p), in.mech.chunk)
-		err := in.raw(p[:n], true)
-		if err == nil {
-			err = in.compare(p[:n])
-		}
-		if err != nil {
-			in.dropAhead()
-			return err
-		}
-		p = p[n:]
+	most := in.mech.ahead
+	if in.combiner != nil {
+		most = staleMost
+	}
+	err := in.raw(in.ahead, in.mixes(len(in.ahead), most))
+	if err == nil {
+		err = in.compare(in.ahead)
+	}
+	if err != nil {
+		in.dropAhead()
+		return err
 	}
 	in.next = 0
 	if in.combiner != nil {
@@ -662,23 +689,40 @@ func (r *RNG) generate(b []byte) (n int, err error) {
 // is to be done but to look whether that is so. It reports whether it did. If not, usable
 // and serve find out why.
 func (r *RNG) quick(in *instance, b []byte) bool {
-	end := in.next + len(b)
-	if end > len(in.ahead) || len(b) > in.mech.chunk || in.quota == 0 || !in.seeded ||
-		in.combiner != nil && len(b) > combineMost ||
-		in.index != 0 && r.currentLevel() < seeding.FullySeeded ||
-		selftest.Failed() != nil || in.age.old.Load() || r.tested.old.Load() || !in.memory.Intact() {
+	// One condition at a time: the compiler makes detours of many together.
+	if in.requests >= in.quickTo || !in.seeded || len(b) > quickMost {
+		return false
+	}
+	next := in.next
+	end := next + len(b)
+	if end > len(in.ahead) {
+		return false
+	}
+	if r.level.Load() != int32(seeding.FullySeeded) {
+		return false
+	}
+	if selftest.Failed() != nil {
+		return false
+	}
+	if in.age.old.Load() {
+		return false
+	}
+	if r.tested.old.Load() {
+		return false
+	}
+	if !in.memory.Intact() {
 		return false
 	}
 	p := r.twins.page.Load()
-	if p != nil {
-		if g, ok := p.Generation(); !ok || g != in.generation || r.twins.inARow.Load() != 0 {
+	if p == nil {
+		if in.mech.watched {
 			return false
 		}
-	} else if in.mech.watched {
+	} else if r.copied(p, in) || r.twins.inARow.Load() != 0 {
 		return false
 	}
 
-	ahead := in.ahead[in.next:end]
+	ahead := in.ahead[next:end:end]
 	switch len(b) {
 	case 8: // a number
 		*(*[8]byte)(b) = *(*[8]byte)(ahead)
@@ -698,37 +742,35 @@ func (r *RNG) quick(in *instance, b []byte) bool {
 		in.stats.Unmixed++
 	}
 
-	if !in.memory.Kept() {
+	if !in.memory.Kept() || p != nil && r.copied(p, in) {
 		clear(b)
 		return false
 	}
-	if p != nil {
-		if g, ok := p.Generation(); !ok || g != in.generation {
-			clear(b)
-			return false
-		}
-	}
-	in.quota--
 	in.count(len(b))
 	return true
+}
+
+// copied reports whether the machine was copied since the instance was seeded, or it
+// cannot be told.
+func (r *RNG) copied(p *twins.Page, in *instance) bool {
+	g, ok := p.Generation()
+	return !ok || g != in.generation
 }
 
 // count counts a request of n bytes that was served.
 func (in *instance) count(n int) {
 	in.requests++
 	in.bits += 8 * uint64(n)
-	in.stats.Requests++
-	in.stats.Bytes += uint64(n)
 }
 
-// grantQuota sets how many requests may be quick: until the next one that has to look at
+// allowQuick sets up to which request they may be quick: until the next one that has to look at
 // the clock, or to find a limit reached. The caller has found none reached.
-func (in *instance) grantQuota() {
+func (in *instance) allowQuick() {
+	m := in.mech
 	if !in.compared || len(in.ahead) == 0 {
 		return
 	}
-	m := in.mech
-	in.quota = min(255-in.requests%256, m.due-in.requests-1, (m.dueBits-in.bits-1)/(8*uint64(len(in.ahead))))
+	in.quickTo = in.requests + min(255-in.requests%256, m.due-in.requests-1, (m.dueBits-in.bits-1)/(8*uint64(len(in.ahead))))
 }
 
 // usable reports whether the shard may serve a request of n bytes, or the first of several
@@ -799,7 +841,7 @@ func (r *RNG) serve(in *instance, b []byte, requests int) (n int, due bool, err 
 			return 0, false, err
 		}
 		in.count(len(p))
-		in.quota = 0
+		in.quickTo = 0
 		if in.requests >= in.mech.due || in.bits >= in.mech.dueBits || in.age.reached(in.requests) {
 			r.wants[in.index].Store(true)
 			due = true
@@ -811,7 +853,7 @@ func (r *RNG) serve(in *instance, b []byte, requests int) (n int, due bool, err 
 		n += len(p)
 	}
 	if !due {
-		in.grantQuota()
+		in.allowQuick()
 	}
 	return n, due, nil
 }

@@ -213,7 +213,7 @@ func (r *RNG) Status() Status {
 	grade := secmem.Secret
 	for i := range r.shards.Len() {
 		h := r.shards.LockIndex(i)
-		row := h.Value.stats
+		row := h.Value.status()
 		row.Memory = h.Value.grade.String()
 		grade = min(grade, h.Value.grade)
 		row.Seeded = h.Value.seeded

@@ -177,7 +177,8 @@ func (in *instance) succeed(s *instance) {
 	in.mech, in.seeded = s.mech, s.seeded
 	in.instantiated, in.compared = s.instantiated, false
 	in.memory, in.grade, in.ahead, in.next, in.combiner, in.fresh, in.tmp = s.memory, s.grade, s.ahead, s.next, s.combiner, s.fresh, s.tmp
-	in.requests, in.bits, in.generation = 0, 0, s.generation
+	in.beginLife()
+	in.generation = s.generation
 	if s.seeded {
 		in.age.restart()
 		in.stats.seeded(s.stats.LastCredit)

@@ -152,23 +152,22 @@ func (w *copyWatch) spoilt(r *RNG) bool {
 	return true
 }
 
-// draw fills b, of at most one chunk, from a usable instance, and combines it with fresh
-// inputs if asked. It looks at the generation
-// of the machine before and after, and returns errCopied, with b cleared, if it is not
-// that of the seed. As long as the generation cannot be told, nothing is taken from output
+// draw fills b, of at most one chunk, from a usable instance; first is for read. It looks at
+// the generation of the machine before and after, and returns errCopied, with b cleared, if it
+// is not that of the seed. As long as the generation cannot be told, nothing is taken from output
 // that was generated ahead: the request is combined with fresh bytes, as where there
 // is no page.
-func (r *RNG) draw(in *instance, b []byte, fresh bool) error {
+func (r *RNG) draw(in *instance, b []byte, first bool) error {
 	p := r.twins.page.Load()
 	if p == nil {
 		if in.mech.watched {
 			return in.raw(b, true)
 		}
-		return in.read(b, fresh)
+		return in.read(b, first)
 	}
 	g, ok := p.Generation()
 	if ok && g == in.generation {
-		if err := in.read(b, fresh); err != nil {
+		if err := in.read(b, first); err != nil {
 			return err
 		}
 		if g, ok = p.Generation(); ok && g == in.generation {

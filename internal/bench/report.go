@@ -148,7 +148,7 @@ var legend = [][]string{
 	{"lrng.Read", "the package as a program gets it that changes its import line, with the zero Config"},
 	{"lrng ahead", "Config{OutputBuffer: 4096}: output is generated ahead of need, and erased as it is handed out"},
 	{"lrng own", "the same with Shards: 1, which one goroutine uses alone"},
-	{"lrng fresh", "Config{OutputBuffer: -1}: nothing is generated ahead; 32 bytes of the operating system, and more, go into the state in each read"},
+	{"lrng fresh", "Config{OutputBuffer: -1}: nothing is generated ahead; 16 bytes of the operating system, and more, go into the state in each read"},
 	{"lrng CTR …", "the same with CTR_DRBG, AES-256 and derivation function; without CTR it is ChaCha20 with 20 rounds"},
 	{"FIPS mode", "with GODEBUG=fips140=on, in a process of its own; lrng uses CTR_DRBG and the primitives of the standard library"},
 	{"own", "an instance that one goroutine uses alone"},

@@ -24,12 +24,16 @@ import (
 type Set[T any] struct {
 	slots []Slot[T]
 
-	// Goroutines are spread over the slots by a hash of their stacks, and the salt.
-	salt atomic.Uint32
-	_    [60]byte
+	// Goroutines are spread over the slots by a hash of their stacks: the upper bits of
+	// the product with this odd number.
+	multiplier atomic.Uint32
+	_          [60]byte
 
 	collisions atomic.Uint32
 }
+
+// golden is 2³² divided by the golden ratio.
+const golden = 0x9e3779b1
 
 // A Slot is one value with its lock.
 type Slot[T any] struct {
@@ -51,6 +55,7 @@ const (
 // New returns a set of n slots with zero values. n is at least 1.
 func New[T any](n int) *Set[T] {
 	s := &Set[T]{slots: make([]Slot[T], n)}
+	s.multiplier.Store(golden)
 	for i := range s.slots {
 		s.slots[i].index = i
 	}
@@ -65,7 +70,7 @@ func (s *Set[T]) Len() int { return len(s.slots) }
 // free. Release it with [Slot.Unlock].
 func (s *Set[T]) Lock() *Slot[T] {
 	// The upper half of the product of a uniform number with n is uniform below n.
-	i := int(uint64(stripe.Hint()^s.salt.Load()) * 0x9e3779b97f4a7c15 >> 32 * uint64(len(s.slots)) >> 32)
+	i := int(uint64(stripe.Stack()*s.multiplier.Load()) * uint64(len(s.slots)) >> 32)
 	h := &s.slots[i]
 	if h.wanted.Load() == 0 && h.tryLock() {
 		return h
@@ -81,7 +86,7 @@ const resalt = 64
 // lockAnother is Lock when slot i is taken.
 func (s *Set[T]) lockAnother(i int) *Slot[T] {
 	if len(s.slots) > 1 && s.collisions.Add(1)%resalt == 0 {
-		s.salt.Add(0x9e3779b9)
+		s.multiplier.Add(golden - 1) // it stays odd
 	}
 	for round := 0; ; round++ {
 		for k := range s.slots {

@@ -15,7 +15,7 @@ func TestPrecedence(t *testing.T) {
 	for i := range s.slots {
 		s.slots[i].wanted.Store(1)
 		for range 100 {
-			s.salt.Add(0x9e3779b9) // each slot is the first to be looked at
+			s.multiplier.Add(golden - 1) // each slot is the first to be looked at
 			h := s.Lock()
 			if h.index == i {
 				t.Fatalf("slot %d, which somebody waits for", i)
@@ -89,12 +89,12 @@ func TestLongWait(t *testing.T) {
 func TestResalt(t *testing.T) {
 	s := New[int](2)
 	h := s.Lock()
-	salt := s.salt.Load()
+	multiplier := s.multiplier.Load()
 	for range resalt {
 		s.Lock().Unlock()
 	}
 	h.Unlock()
-	if s.salt.Load() == salt {
-		t.Errorf("%d collisions, and the salt is the same", s.collisions.Load())
+	if s.multiplier.Load() == multiplier {
+		t.Errorf("%d collisions, and the multiplier is the same", s.collisions.Load())
 	}
 }

@@ -4,10 +4,10 @@ package stripe
 
 import "unsafe"
 
-// Hint returns a number that depends on the stack of the goroutine that calls it.
+// Stack returns a number that depends on the stack of the goroutine that calls it.
 // A goroutine gets the same number each time, apart from a few changes when its
 // stack grows or the depth of its calls changes by much. Two goroutines mostly get
-// different ones. All bits of the number are equally good.
+// different ones, often neighbours.
 //
 // The number of the processor would be better, but to ask for it takes longer than to
 // read a clock: 10 to 20 ns by sync.Pool or RDTSCP, less than 1 ns for the address.
@@ -16,9 +16,13 @@ import "unsafe"
 // hand.
 //
 // It is a hint: nothing may depend on it but speed.
-func Hint() uint32 {
+func Stack() uint32 {
 	var here byte
-	// The least stack has 2 KiB. The multiplier is 2³² divided by the golden ratio.
-	h := uint32(uintptr(unsafe.Pointer(&here))>>11) * 0x9e3779b1
+	return uint32(uintptr(unsafe.Pointer(&here)) >> 11) // the least stack has 2 KiB
+}
+
+// Hint returns a hash of [Stack], of which all bits are equally good.
+func Hint() uint32 {
+	h := Stack() * 0x9e3779b1 // 2³² divided by the golden ratio
 	return h ^ h>>16
 }
