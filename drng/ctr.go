@@ -147,9 +147,13 @@ func newCTR(config CTRConfig, standardLibrary bool) (*CTR, error) {
 		c.info.Name += " no df"
 		c.info.SeedSize, c.info.MaxAdditional = c.seedlen(), c.seedlen()
 	}
-	c.cipher.init(standardLibrary)
+	var buf *ctrBuf
+	if standardLibrary {
+		buf = new(ctrBuf)
+	}
+	c.cipher.init(buf)
 	if !c.noDF {
-		c.df.init(c.keySize, standardLibrary)
+		c.df.init(c.keySize, buf)
 	}
 	return c, nil
 }
@@ -254,7 +258,7 @@ func (c *CTR) Generate(out, additional []byte) error {
 		c.finishUpdate(c.work[whole:n], provided)
 		zero.Bytes(c.work[:n])
 	case c.cipher.std != nil:
-		c.cipher.stream(out, &c.v)
+		c.cipher.std.fill(out, &c.v)
 		c.update(provided)
 	default:
 		// What follows long output is made before it: the processor has the blocks ready
@@ -262,8 +266,8 @@ func (c *CTR) Generate(out, additional []byte) error {
 		temp, after := c.work[:n-whole], (*[ctrBlockSize]byte)(c.work[len(c.work)-ctrBlockSize:])
 		*after = c.v
 		ctrAdd(after, uint64(whole/ctrBlockSize))
-		c.cipher.stream(temp, after)
-		c.cipher.stream(out, &c.v)
+		c.cipher.own.CTR(temp, after)
+		c.cipher.own.CTR(out, &c.v)
 		c.finishUpdate(temp, provided)
 		zero.Bytes(temp)
 		zero.Bytes(after[:])

@@ -20,14 +20,21 @@ type ctrCipher struct {
 
 // A ctrStd is a ctrCipher made of the CTR and CBC modes of the standard library:
 // these are approved services of the Go Cryptographic Module, Encrypt of a single
-// block (ECB) is not. All that is passed to interface methods lies in buf, since
-// it would make the caller's memory escape to the heap.
+// block (ECB) is not. What is passed to interface methods escapes to the heap, so that
+// it is memory of the mechanism and none of its callers.
 type ctrStd struct {
-	block  cipher.Block
+	key    []byte        // of setKey, expanded where it is needed first
 	stream cipher.Stream // blocks after V; nil if there were none since setKey
 	mode   ctrCBC        // with an IV of zeros; nil if there was none since setKey
-	buf    [32 * ctrBlockSize]byte
+	buf    *ctrBuf       // zero between calls
 }
+
+// ctrBuf has room for what the standard library makes at once. With 512 bytes the calls
+// would be a tenth of the time of long output.
+type ctrBuf = [256 * ctrBlockSize]byte
+
+// ctrZeros is only read.
+var ctrZeros ctrBuf
 
 // A ctrCBC is what NewCBCEncrypter of the standard library returns. That it can have
 // another IV, so that there need not be another one, is not documented; crypto/tls relies
@@ -37,14 +44,16 @@ type ctrCBC interface {
 	SetIV([]byte)
 }
 
-// init makes c ready for setKey.
-func (c *ctrCipher) init(standardLibrary bool) {
-	if standardLibrary {
-		c.std = new(ctrStd)
+// init makes c ready for setKey: in FIPS mode with a buffer, which other ciphers may have,
+// too, and else with nil.
+func (c *ctrCipher) init(buf *ctrBuf) {
+	if buf != nil {
+		c.std = &ctrStd{buf: buf}
 	}
 }
 
-// setKey sets the key.
+// setKey sets the key. It stays where it is until the next setKey, or clear: in FIPS mode
+// it is not expanded yet.
 func (c *ctrCipher) setKey(key []byte) {
 	if c.std != nil {
 		c.std.setKey(key)
@@ -53,9 +62,9 @@ func (c *ctrCipher) setKey(key []byte) {
 	c.own.Expand(key)
 }
 
-// stream fills dst with Block_Encrypt(Key, V+1) ‖ Block_Encrypt(Key, V+2) ‖ …, and
-// leaves V at the last value. V is big-endian, modulo 2¹²⁸. What is not needed of
-// the last block is discarded. After setKey, nothing else may change V.
+// stream fills dst, 1 or more whole blocks in memory of the mechanism, with
+// Block_Encrypt(Key, V+1) ‖ Block_Encrypt(Key, V+2) ‖ …, and leaves V at the last value.
+// V is big-endian, modulo 2¹²⁸. After setKey, nothing else may change V.
 func (c *ctrCipher) stream(dst []byte, v *[ctrBlockSize]byte) {
 	if c.std != nil {
 		c.std.ctr(dst, v)
@@ -93,79 +102,79 @@ func (c *ctrCipher) clear() {
 // drop drops the key of the standard library.
 func (c *ctrCipher) drop() {
 	if c.std != nil {
-		c.std.block, c.std.stream, c.std.mode = nil, nil, nil
+		c.std.setKey(nil)
 	}
 }
 
-func (s *ctrStd) setKey(key []byte) {
-	block, err := aes.NewCipher(key)
+func (s *ctrStd) setKey(key []byte) { s.key, s.stream, s.mode = key, nil, nil }
+
+// block returns the block cipher with the key.
+func (s *ctrStd) block() cipher.Block {
+	block, err := aes.NewCipher(s.key)
 	if err != nil {
 		panic("drng: CTR: internal error: " + err.Error())
 	}
-	s.block, s.stream, s.mode = block, nil, nil
+	return block
 }
 
+// ctr is stream, for up to the length of a ctrBuf.
 func (s *ctrStd) ctr(dst []byte, v *[ctrBlockSize]byte) {
-	defer zero.Bytes(s.buf[:min(max(ctrWholeBlocks(len(dst)), ctrBlockSize), len(s.buf))])
+	n := uint64(len(dst) / ctrBlockSize)
 	if s.stream == nil {
-		next := *v
-		ctrAdd(&next, 1)
-		copy(s.buf[:], next[:])
-		s.stream = cipher.NewCTR(s.block, s.buf[:ctrBlockSize])
+		ctrAdd(v, 1) // to the first block
+		s.stream = cipher.NewCTR(s.block(), v[:])
+		n--
 	}
+	s.stream.XORKeyStream(dst, ctrZeros[:len(dst)])
+	ctrAdd(v, n)
+}
+
+// fill is stream for memory of callers, of any length. What is not needed of the last block
+// is discarded.
+func (s *ctrStd) fill(dst []byte, v *[ctrBlockSize]byte) {
+	defer zero.Bytes(s.buf[:min(ctrWholeBlocks(len(dst)), len(s.buf))])
 	for len(dst) > 0 {
-		n := min(len(dst), len(s.buf))
-		b := s.buf[:ctrWholeBlocks(n)]
-		clear(b)
-		s.stream.XORKeyStream(b, b)
-		copy(dst[:n], b)
-		dst = dst[n:]
-		ctrAdd(v, uint64(len(b)/ctrBlockSize))
+		b := s.buf[:min(ctrWholeBlocks(len(dst)), len(s.buf))]
+		s.ctr(b, v)
+		dst = dst[copy(dst, b):]
 	}
 }
 
-// cbc encrypts b in place with the given IV. Both are in s.buf, and wipe comes after it.
-func (s *ctrStd) cbc(iv, b []byte) {
+// cbc sets dst to the CBC encryption of src.
+func (s *ctrStd) cbc(dst, src, iv []byte) {
 	if s.mode != nil {
 		s.mode.SetIV(iv)
-		s.mode.CryptBlocks(b, b)
+		s.mode.CryptBlocks(dst, src)
 		return
 	}
-	mode := cipher.NewCBCEncrypter(s.block, iv)
-	mode.CryptBlocks(b, b)
+	mode := cipher.NewCBCEncrypter(s.block(), iv)
+	mode.CryptBlocks(dst, src)
 	s.mode, _ = mode.(ctrCBC)
 }
 
-// wipe clears n bytes of the buffer, one block at least, and the IV.
+// wipe clears n bytes of the buffer, and the IV.
 func (s *ctrStd) wipe(n int) {
 	zero.Bytes(s.buf[:n])
 	if s.mode != nil {
-		s.mode.SetIV(s.buf[:ctrBlockSize])
+		s.mode.SetIV(ctrZeros[:ctrBlockSize])
 	}
 }
 
 func (s *ctrStd) bcc(chains *ctrChains, data []byte) {
-	defer s.wipe(ctrBlockSize + len(data))
+	defer s.wipe(len(data))
+	b := s.buf[:len(data)]
 	for i := range chains {
 		// BCC is CBC with the chaining value as IV, of which the last block counts.
-		chain := s.buf[:ctrBlockSize]
-		copy(chain, chains[i][:])
-		b := s.buf[ctrBlockSize:][:len(data)]
-		copy(b, data)
-		s.cbc(chain, b)
+		s.cbc(b, data, chains[i][:])
 		copy(chains[i][:], b[len(b)-ctrBlockSize:])
 	}
 }
 
 func (s *ctrStd) iterate(dst []byte, x *[ctrBlockSize]byte) {
 	// It is CBC of zeros, with x as IV.
-	n := ctrWholeBlocks(len(dst))
-	defer s.wipe(ctrBlockSize + n)
-	iv := s.buf[:ctrBlockSize]
-	copy(iv, x[:])
-	b := s.buf[ctrBlockSize:][:n]
-	clear(b)
-	s.cbc(iv, b)
+	b := s.buf[:ctrWholeBlocks(len(dst))]
+	defer s.wipe(len(b))
+	s.cbc(b, ctrZeros[:len(b)], x[:])
 	copy(dst, b)
 	copy(x[:], b[len(b)-ctrBlockSize:])
 }

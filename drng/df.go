@@ -34,12 +34,12 @@ type ctrDFMemory struct {
 // ctrChains are the chaining values of BCC, one for each block of temp.
 type ctrChains = [aesctr.Chains][ctrBlockSize]byte
 
-// init prepares d for AES with keys of keySize bytes.
-func (d *ctrDF) init(keySize int, standardLibrary bool) {
+// init prepares d for AES with keys of keySize bytes. Buf is that of [ctrCipher.init].
+func (d *ctrDF) init(keySize int, buf *ctrBuf) {
 	d.keySize = keySize
 	d.cipher.own = new(aesctr.Key)
-	d.cipher.init(standardLibrary)
-	d.derived.init(standardLibrary)
+	d.cipher.init(buf)
+	d.derived.init(buf)
 
 	// Step 8: K = leftmost(0x00010203…1D1E1F, keylen).
 	var k [ctrMaxKeySize]byte

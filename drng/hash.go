@@ -218,14 +218,11 @@ func (h *Hash) Generate(out, additional []byte) error {
 	w := h.digest.sum()
 
 	// Step 5.
-	hashAdd(h.v[:h.n], w)
-	hashAdd(h.v[:h.n], h.c[:h.n])
-	hashAddUint64(h.v[:h.n], h.reseedCounter)
+	hashAddAll(h.v[:h.n], w, h.c[:h.n], h.reseedCounter)
 
 	// Step 6.
 	h.reseedCounter++
 
-	zero.Bytes(h.t[:])
 	h.digest.wipe() // It held the old V, from which the output follows.
 	if err := h.kept(); err != nil {
 		clear(out)
@@ -234,19 +231,29 @@ func (h *Hash) Generate(out, additional []byte) error {
 	return nil
 }
 
-// hashgen is Hashgen, Section 10.1.1.4. It leaves data in h.t.
+// hashgen is Hashgen, Section 10.1.1.4.
 func (h *Hash) hashgen(out []byte) {
-	data := h.t[:h.n]
-	copy(data, h.v[:h.n]) // Step 2.
-	for len(out) > 0 {    // Steps 1 and 4.
-		// Step 4.1.
-		h.digest.h.Reset()
-		h.digest.write(data[1:])
-		// Steps 4.2 and 5.
-		out = out[copy(out, h.digest.sum()):]
-		// Step 4.3.
-		hashAddUint64(data, 1)
+	// Steps 1, 2 and 4. As long as data is V, there is no need for a copy.
+	out = h.hashgenBlock(out, h.v[:h.n])
+	if len(out) == 0 {
+		return
 	}
+	data := h.t[:h.n]
+	copy(data, h.v[:h.n])
+	for len(out) > 0 {
+		hashAddUint64(data, 1) // Step 4.3.
+		out = h.hashgenBlock(out, data)
+	}
+	zero.Bytes(data)
+}
+
+// hashgenBlock writes what fits of the hash value of data[1:], and returns the rest of out.
+func (h *Hash) hashgenBlock(out, data []byte) []byte {
+	// Step 4.1.
+	h.digest.h.Reset()
+	h.digest.write(data[1:])
+	// Steps 4.2 and 5.
+	return out[copy(out, h.digest.sum()):]
 }
 
 // df is Hash_df, Section 10.3.1, of head ‖ seed ‖ additional. It leaves the
@@ -312,6 +319,28 @@ func hashAddUint64(v []byte, x uint64) {
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], x)
 	hashAdd(v, b[:])
+}
+
+// hashAddAll is hashAdd of w, c and n in one go. C is as long as v.
+func hashAddAll(v, w, c []byte, n uint64) {
+	var carryC, carryW, carryN uint64
+	for len(v) > 0 {
+		i := len(v) - 8
+		a, x := binary.BigEndian.Uint64(v[i:]), uint64(0)
+		if j := len(w) - 8; j >= 0 {
+			x = binary.BigEndian.Uint64(w[j:])
+			w = w[:j]
+		}
+		a, carryC = bits.Add64(a, binary.BigEndian.Uint64(c[i:]), carryC)
+		a, carryW = bits.Add64(a, x, carryW)
+		a, carryN = bits.Add64(a, n, carryN)
+		n = 0
+		if i == 0 {
+			a &= 1<<56 - 1
+		}
+		binary.BigEndian.PutUint64(v[i:], a)
+		v = v[:i]
+	}
 }
 
 // hashInfo returns what Info says of a mechanism on h.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/fips140"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/big"
@@ -449,25 +450,34 @@ func TestHashPrintsNothing(t *testing.T) {
 	})
 }
 
-// The modular addition, with many carries.
+// The modular additions, with many carries.
 func TestHashAdd(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 20000 {
 		n := 8 * (1 + random.IntN(14))
-		v, x := make([]byte, n), make([]byte, 8*(1+random.IntN(n/8)))
-		for _, b := range [][]byte{v, x} {
+		v, x, c, small := make([]byte, n), make([]byte, 8*(1+random.IntN(n/8))), make([]byte, n), make([]byte, 8)
+		for _, b := range [][]byte{v, x, c, small} {
 			for i := range b {
 				// Long runs of ones let carries travel.
 				b[i] = [...]byte{0xff, 0xff, 0xff, 0, byte(random.Uint32())}[random.IntN(5)]
 			}
 		}
-		sum := new(big.Int).Add(new(big.Int).SetBytes(v), new(big.Int).SetBytes(x))
-		sum.Mod(sum, new(big.Int).Lsh(big.NewInt(1), uint(8*(n-1))))
-		want := sum.FillBytes(make([]byte, n))
-		text := fmt.Sprintf("%x + %x", v, x)
-		hashAdd(v, x)
-		if !bytes.Equal(v, want) {
-			t.Fatalf("%s = %x, want %x", text, v, want)
+		sum := func(numbers ...[]byte) []byte {
+			s := new(big.Int)
+			for _, b := range numbers {
+				s.Add(s, new(big.Int).SetBytes(b))
+			}
+			return s.Mod(s, new(big.Int).Lsh(big.NewInt(1), uint(8*(n-1)))).FillBytes(make([]byte, n))
+		}
+		all, want := bytes.Clone(v), sum(v, x, c, small)
+		hashAddAll(all, x, c, binary.BigEndian.Uint64(small))
+		if !bytes.Equal(all, want) {
+			t.Fatalf("%x + %x + %x + %x = %x, want %x", v, x, c, small, all, want)
+		}
+		got, want := bytes.Clone(v), sum(v, x)
+		hashAdd(got, x)
+		if !bytes.Equal(got, want) {
+			t.Fatalf("%x + %x = %x, want %x", v, x, got, want)
 		}
 	}
 }
