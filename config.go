@@ -141,8 +141,9 @@ const (
 	refillSize = 31 * 32
 
 	// staleMost is how many bytes are generated ahead with the same fresh inputs, at most, where
-	// each read is combined with inputs of its own.
-	staleMost = maxChunk
+	// each read is combined with inputs of its own. A refill that takes some is so rare that
+	// it is not among the slowest of a thousand reads of 32 bytes.
+	staleMost = 1 << 16
 
 	// maxRequestBits is the most that a strategy may ask of a source: what the
 	// widest conditioning component yields.

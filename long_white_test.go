@@ -77,7 +77,7 @@ func TestLongReadInputs(t *testing.T) {
 		{Config{OutputBuffer: -1}, 4 * 4096, []int{16}, 4},
 		{Config{OutputBuffer: -1}, 4*4096 + 1, []int{16, 16}, 5},
 		{Config{OutputBuffer: -1}, 1 << 16, []int{16, 16, 16, 16}, 16},
-		{Config{}, 1<<16 + 1, []int{16, 16, 16, 16, 16, 16}, 17}, // a refill, and a request combined with what it brought
+		{Config{}, 1<<16 + 1, []int{16, 16, 16, 16, 16}, 17}, // the last byte is combined with what a refill without inputs brought
 		{Config{}, 4097, []int{16}, 2},
 		{Config{OutputBuffer: 1000}, 4097, []int{16}, 2},
 		{Config{OutputBuffer: 1000}, 496, []int{16}, 1}, // a refill

@@ -392,6 +392,7 @@ type instance struct {
 	ahead    []byte        // generated ahead of need; what has been used is zero
 	next     int           // the first byte of it not yet used
 	combiner *combiner     // of what is ahead with the inputs of a request; may be nil
+	keyed    bool          // combiner has a key from the present seed
 	fresh    []byte        // additional input
 	tmp      []byte        // output of mechanisms that are not ours
 }
@@ -491,7 +492,7 @@ func (in *instance) beginLife() {
 	in.stats.Requests += in.requests
 	in.stats.Bytes += in.bits / 8
 	in.requests, in.bits, in.quickTo = 0, 0, 0
-	in.stale = neverMixed
+	in.stale, in.keyed = neverMixed, false
 }
 
 // neverMixed is more than there may be of stale bytes.
@@ -632,7 +633,8 @@ func (in *instance) refill() error {
 	if in.combiner != nil {
 		most = staleMost
 	}
-	err := in.raw(in.ahead, in.mixes(len(in.ahead), most))
+	fresh := in.mixes(len(in.ahead), most)
+	err := in.raw(in.ahead, fresh)
 	if err == nil {
 		err = in.compare(in.ahead)
 	}
@@ -641,10 +643,10 @@ func (in *instance) refill() error {
 		return err
 	}
 	in.next = 0
-	if in.combiner != nil {
+	if in.combiner != nil && (fresh || !in.keyed) {
 		in.combiner.rekey(in.ahead)
 		clear(in.ahead[:combinerKeySize])
-		in.next = combinerKeySize
+		in.next, in.keyed = combinerKeySize, true
 	}
 	return nil
 }
