@@ -53,10 +53,17 @@ const quickMost = refillSize / 2
 func (r *RNG) fill(b []byte) error {
 	if 0 < len(b) && len(b) <= quickMost {
 		h := r.shards.Lock()
-		done := r.quick(&h.Value, b)
-		h.Unlock()
-		if done {
+		if r.quick(&h.Value, b) {
+			h.Unlock()
 			return nil
+		}
+		// As fillContext begins, which is for more than one request.
+		if len(b) <= h.Value.mech.chunk && r.cfg.ReseedInterval >= 0 {
+			if _, err := r.generateFrom(h, b); err != errUnseeded {
+				return err
+			}
+		} else {
+			h.Unlock()
 		}
 	}
 	return r.fillContext(context.Background(), b)

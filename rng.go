@@ -659,11 +659,16 @@ var errUnseeded = errors.New("lrng: no instance with a seed")
 // cleared.
 func (r *RNG) generate(b []byte) (n int, err error) {
 	h := r.shards.Lock()
-	in := &h.Value
-	if r.quick(in, b) {
+	if r.quick(&h.Value, b) {
 		h.Unlock()
 		return len(b), nil
 	}
+	return r.generateFrom(h, b)
+}
+
+// generateFrom is generate from the shard h, which is locked, or from shard 0. It unlocks h.
+func (r *RNG) generateFrom(h *shard.Slot[instance], b []byte) (n int, err error) {
+	in := &h.Value
 	if r.usable(in, len(b)) {
 		n, due, err := r.serve(in, b, burst)
 		h.Unlock()

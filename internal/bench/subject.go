@@ -136,9 +136,9 @@ func implementations(pkg string) []string {
 	return names
 }
 
-// ahead is the length of the buffer of those who generate ahead of need, in bytes. A
+// ahead is Config.OutputBuffer of those who generate ahead of need, in bytes. A
 // machine that is not a virtual one has 1024 by default; this is for those who want speed.
-const ahead = 4096
+const ahead = 1 << 16
 
 // always returns an open for what needs no preparation.
 func always(op operation) func() (operation, error) {
