@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"reflect"
 	"runtime/debug"
@@ -159,8 +160,10 @@ func (r *RNG) answered(s *source, index, bits, claim int, err error, took time.D
 	if err != nil && !again { // a source that is not there is none in each round
 		r.log.sourceFailed(s.info.Name, text, err)
 	}
-	if e := s.estimate(); e != nil && s.lower(e) {
-		r.log.noiseLow(s.info.Name, e)
+	if r.log.enabled(slog.LevelWarn) { // else nobody is to know now
+		if e := s.estimate(); e != nil && s.lower(e) {
+			r.log.noiseLow(s.info.Name, e)
+		}
 	}
 }
 

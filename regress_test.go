@@ -540,7 +540,12 @@ func closeDuringFailure(t *testing.T) {
 // came into use (T19).
 func TestKnownAnswerInEveryInstance(t *testing.T) {
 	outsideFIPS(t)
-	answer := selftest.All()[0].Answer()
+	var answer []byte
+	for _, test := range selftest.All() {
+		if answer = test.Answer(); len(answer) >= 16 {
+			break
+		}
+	}
 	if len(answer) < 16 {
 		t.Fatalf("the answer has %d bytes", len(answer))
 	}

@@ -2,6 +2,7 @@ package seeding
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/lrng-go/lrng/es"
 )
@@ -71,10 +72,11 @@ func (defaultStrategy) Explain(credits []Credit, strength int, st Stage) string 
 
 // explainSum says how far a sum of bits is from being full.
 func explainSum(name string, sum, full int, st Stage) string {
+	verdict := name + ": " + strconv.Itoa(sum) + "/" + strconv.Itoa(full) + " bits"
 	if sum >= full {
-		return fmt.Sprintf("%s: %d/%d bits", name, sum, full)
+		return verdict // no work for package fmt: there is one in each round
 	}
-	return fmt.Sprintf("%s: %d/%d bits: %d more needed%s", name, sum, full, full-sum, explainNext(sum, st))
+	return fmt.Sprintf("%s: %d more needed%s", verdict, full-sum, explainNext(sum, st))
 }
 
 // explainNext says how far a sum of bits is from the next of the lower levels, which

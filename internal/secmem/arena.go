@@ -10,6 +10,7 @@ type arena struct {
 	grade  Grade
 	base   unsafe.Pointer
 	size   int    // bytes
+	ready  int    // bytes that the kernel has put pages under, from base on
 	used   []bool // by line
 	free   int    // lines that are not
 	blocks int
@@ -38,7 +39,14 @@ func newArena(g Grade, lines int) (*arena, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &arena{grade: g, base: base, size: size, used: make([]bool, size/Line), free: size / Line, large: lines*Line > ArenaSize}
+	a := &arena{grade: g, base: base, size: size, ready: size, used: make([]bool, size/Line), free: size / Line, large: lines*Line > ArenaSize}
+	if g == Secret {
+		a.ready = 0 // and the first store to a page for which there is no memory is a SIGBUS
+		if err := a.provide(lines); err != nil {
+			unmap(base, size)
+			return nil, err
+		}
+	}
 	if g == Droppable {
 		for end := page; end <= size; end += page {
 			a.used[end/Line-1] = true
@@ -72,6 +80,30 @@ func (a *arena) find(lines int) int {
 		}
 	}
 	return -1
+}
+
+// provide has the kernel put pages under so many lines from base on. It is asked for no more
+// than are needed, since a page of secret memory takes it long: its own map of memory changes,
+// and all CPUs are told.
+func (a *arena) provide(lines int) error {
+	page := pageSize()
+	end := (lines*Line + page - 1) / page * page
+	for ; a.ready < end; a.ready += page {
+		if err := touch(unsafe.Add(a.base, a.ready)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cut takes the lines that there are no pages under out of use.
+func (a *arena) cut() {
+	for i := a.ready / Line; i < len(a.used); i++ {
+		if !a.used[i] {
+			a.used[i] = true
+			a.free--
+		}
+	}
 }
 
 func (a *arena) take(at, lines int) {

@@ -21,21 +21,21 @@ func pageSize() int { return unix.Getpagesize() }
 
 // mapMemory maps memory between two pages that nobody may touch.
 func mapMemory(g Grade, size int) (unsafe.Pointer, error) {
+	if g != Secret {
+		if err := try(g, anonymousFlags(g)); err != nil {
+			return nil, err
+		}
+	}
 	page := pageSize()
 	base, err := unix.MmapPtr(-1, 0, nil, uintptr(size+2*page), unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
 	if err != nil {
 		return nil, fmt.Errorf("mmap: %w", err)
 	}
 	p := unsafe.Add(base, page)
-	switch g {
-	case Secret:
+	if g == Secret {
 		err = mapSecret(p, size)
-	case Locked:
-		err = mapLocked(p, size)
-	case Droppable:
-		err = mapAnonymous(p, size, unix.MAP_DROPPABLE, "dp wf dd")
-	case Private:
-		err = mapPrivate(p, size)
+	} else {
+		err = mapAnonymous(g, p, size)
 	}
 	if err != nil {
 		unix.MunmapPtr(base, uintptr(size+2*page))
@@ -71,9 +71,6 @@ func mapSecret(p unsafe.Pointer, size int) error {
 		return fmt.Errorf("madvise MADV_DONTFORK: %w", err)
 	}
 	unix.Madvise(b, unix.MADV_DONTDUMP) // the kernel does not dump it in any case
-	if err := touch(b); err != nil {
-		return err
-	}
 	if err := checkFlags(wish{p, notInChild}); err != nil {
 		return err
 	}
@@ -90,59 +87,76 @@ func mapSecret(p unsafe.Pointer, size int) error {
 	return nil
 }
 
-// touch makes the kernel provide the pages now. It fails where a store of our own would
-// be a SIGBUS.
-func touch(b []byte) error {
-	zero, err := unix.Open("/dev/zero", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		clear(b)
+// touch makes the kernel provide the page at p now, which holds nothing yet. It fails where
+// a store of our own would be a SIGBUS: the kernel stores a byte, in a call that the library
+// makes anyway and that opens nothing (its flag is older than memfd_secret). Nobody uses that byte,
+// so it may be any. Where the call is not allowed the store is our own.
+func touch(p unsafe.Pointer) error {
+	for {
+		_, _, errno := unix.Syscall(unix.SYS_GETRANDOM, uintptr(p), 1, unix.GRND_INSECURE)
+		switch errno {
+		case unix.EINTR:
+			continue
+		case unix.EFAULT:
+			return fmt.Errorf("no memory behind the mapping: %w", errno)
+		}
+		*(*byte)(p) = 0
 		return nil
 	}
-	defer unix.Close(zero)
-	for len(b) > 0 {
-		n, err := unix.Read(zero, b)
-		if err != nil || n <= 0 {
-			return fmt.Errorf("no memory behind the mapping: %w", errors.Join(err))
-		}
-		b = b[n:]
-	}
-	return nil
 }
 
-func mapLocked(p unsafe.Pointer, size int) error {
-	if err := anonymous(p, size, unix.MAP_PRIVATE); err != nil {
-		return err
+// anonymousFlags returns the flags that memory of a grade other than Secret has, in the terms
+// of proc(5).
+func anonymousFlags(g Grade) string {
+	switch g {
+	case Locked:
+		return "lo wf dd"
+	case Droppable:
+		return "dp wf dd"
 	}
-	b := bytesAt(p, size)
-	if err := advise(b); err != nil {
-		return err
-	}
-	if err := unix.Mlock(b); err != nil {
-		return fmt.Errorf("mlock: %w", err)
-	}
-	return checkFlags(wish{p, "lo wf dd"})
+	return "wf dd"
 }
 
-func mapPrivate(p unsafe.Pointer, size int) error {
-	if err := anonymous(p, size, unix.MAP_PRIVATE); err != nil {
-		return err
+// try maps a page of a grade other than Secret and looks whether it has its flags, unless that
+// was done before. An arena is mapped in the same way. Its own flags would take ten times as
+// long to look up: see [lowAddress].
+func try(g Grade, flags string) error {
+	if _, ok := checked.Load(flags); ok {
+		return nil
 	}
-	if err := advise(bytesAt(p, size)); err != nil {
-		return err
+	page := pageSize()
+	base, err := unix.MmapPtr(-1, 0, unsafe.Add(nil, lowAddress+page), uintptr(3*page), unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+	if err != nil {
+		return fmt.Errorf("mmap: %w", err)
 	}
-	return checkFlags(wish{p, "wf dd"})
-}
-
-func mapAnonymous(p unsafe.Pointer, size, kind int, flags string) error {
-	if err := anonymous(p, size, kind); err != nil {
+	defer unix.MunmapPtr(base, uintptr(3*page))
+	p := unsafe.Add(base, page)
+	if err := mapAnonymous(g, p, page); err != nil {
 		return err
 	}
 	return checkFlags(wish{p, flags})
 }
 
-func anonymous(p unsafe.Pointer, size, kind int) error {
+// mapAnonymous puts memory of a grade other than Secret at p.
+func mapAnonymous(g Grade, p unsafe.Pointer, size int) error {
+	kind := unix.MAP_PRIVATE
+	if g == Droppable {
+		kind = unix.MAP_DROPPABLE
+	}
 	if _, err := unix.MmapPtr(-1, 0, p, uintptr(size), unix.PROT_READ|unix.PROT_WRITE, kind|unix.MAP_ANONYMOUS|unix.MAP_FIXED); err != nil {
 		return fmt.Errorf("mmap: %w", err)
+	}
+	if g == Droppable {
+		return nil // it is all that the others are made
+	}
+	b := bytesAt(p, size)
+	if err := advise(b); err != nil {
+		return err
+	}
+	if g == Locked {
+		if err := unix.Mlock(b); err != nil {
+			return fmt.Errorf("mlock: %w", err)
+		}
 	}
 	return nil
 }
@@ -193,6 +207,9 @@ func checkFlags(w wish, others ...wish) error {
 	return errs[0]
 }
 
+// smapsRead is how many bytes of /proc/self/smaps are read at once: a mapping takes some 700.
+const smapsRead = 1 << 10
+
 // lookUpFlags returns an error for each mapping that does not have its flags, and which
 // mappings it has found.
 func lookUpFlags(wishes []wish) (errs []error, seen []bool) {
@@ -203,7 +220,9 @@ func lookUpFlags(wishes []wish) (errs []error, seen []bool) {
 		return errs, seen
 	}
 	defer unix.Close(fd)
+	// The kernel makes the lines as they are read: no more than two mappings of them at once.
 	lines := bufio.NewScanner(descriptor(fd))
+	lines.Buffer(make([]byte, smapsRead), bufio.MaxScanTokenSize)
 	var from, to uint64 // of the mapping that the lines are of
 	left := len(wishes)
 	for left > 0 && lines.Scan() {
@@ -264,22 +283,37 @@ func ignoringEINTR(call func() (int, error)) (n int, err error) {
 	}
 }
 
+// lowAddress is where mappings are wanted whose flags are looked up: below all else, as
+// /proc/self/smaps is in the order of addresses, and to make its lines for the other mappings of
+// a Go program takes longer than the rest of the first block. It is above vm.mmap_min_addr, and
+// below the program on most architectures; if there is something else, the kernel takes another
+// address. There is no secret in them.
+const lowAddress = 2 << 20
+
 // newMarker returns a word that is wiped in a child, or nil.
 func newMarker() *atomic.Uint32 {
 	page := pageSize()
-	p, err := unix.MmapPtr(-1, 0, nil, uintptr(2*page), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	p, err := unix.MmapPtr(-1, 0, unsafe.Add(nil, lowAddress), uintptr(2*page), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {
 		return nil
 	}
-	// To look is half of what the first block of a process costs, so the flag of secret memory
-	// is looked up with that of the marker, by a page that has no other purpose.
-	other := unsafe.Add(p, page)
-	unix.Madvise(bytesAt(other, page), unix.MADV_DONTFORK)
-	if wipeOnFork(bytesAt(p, page)) != nil || checkFlags(wish{p, wipedInChild}, wish{other, notInChild}) != nil {
+	// Secret memory has another flag, which is looked up on the same occasion: the page gets
+	// it for so long. The other page is there to be the next in the file, which is read no
+	// further then: to gather the lines for the program itself takes longer.
+	b := bytesAt(p, page)
+	err = wipeOnFork(b)
+	if err == nil {
+		unix.Madvise(b, unix.MADV_DONTFORK)
+		err = checkFlags(wish{p, wipedInChild}, wish{p, notInChild})
+	}
+	if err == nil {
+		err = unix.Madvise(b, unix.MADV_DOFORK)
+	}
+	if err != nil {
 		unix.MunmapPtr(p, uintptr(2*page))
 		return nil
 	}
-	unix.MunmapPtr(other, uintptr(page))
+	unix.MunmapPtr(unsafe.Add(p, page), uintptr(page))
 	return (*atomic.Uint32)(p)
 }
 

@@ -48,6 +48,9 @@ func unmap(p unsafe.Pointer, size int) {
 	unix.MunmapPtr(unsafe.Add(p, -page), uintptr(size+2*page))
 }
 
+// touch is for secret memory.
+func touch(unsafe.Pointer) error { return nil }
+
 // There is no marker: package unix has no minherit(2).
 func newMarker() *atomic.Uint32 { return nil }
 func freeMarker(*atomic.Uint32) {}

@@ -39,6 +39,9 @@ func unmap(p unsafe.Pointer, size int) {
 	windows.VirtualFree(uintptr(p)-uintptr(pageSize()), 0, windows.MEM_RELEASE)
 }
 
+// touch is for secret memory.
+func touch(unsafe.Pointer) error { return nil }
+
 // Windows has no fork.
 func newMarker() *atomic.Uint32 { return nil }
 func freeMarker(*atomic.Uint32) {}

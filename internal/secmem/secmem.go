@@ -274,8 +274,28 @@ func (m *memory) alloc(size int, least Grade, lasting bool) (lease, error) {
 	lasting = lasting || lines*Line > pageSize()-Line // no place between two canaries
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var best *arena
-	at := -1
+	for {
+		a, at := m.place(lines, least, lasting)
+		if a == nil {
+			if least > Heap {
+				return lease{}, fmt.Errorf("secmem: no %v memory for %d bytes: %w", least, size, m.why(least))
+			}
+			return lease{bytes: aligned(lines * Line)[:size:size], home: m}, nil
+		}
+		// A new arena has the pages for its first block, so that this ends.
+		if err := a.provide(at + lines); err != nil {
+			m.refusals[a.grade] = err
+			a.cut()
+			continue
+		}
+		a.take(at, lines)
+		return lease{bytes: a.slice(at, lines)[:size:size], arena: a, home: m}, nil
+	}
+}
+
+// place returns where so many lines are free: the arena, a new one if need be, and the first
+// of them. It returns nil if that is the heap only.
+func (m *memory) place(lines int, least Grade, lasting bool) (best *arena, at int) {
 	for _, a := range m.arenas {
 		if a.grade < least || lasting && a.grade == Droppable || best != nil && best.grade >= a.grade {
 			continue
@@ -294,14 +314,7 @@ func (m *memory) alloc(size int, least Grade, lasting bool) (lease, error) {
 			m.drop(a)
 		}
 	}
-	if best == nil {
-		if least > Heap {
-			return lease{}, fmt.Errorf("secmem: no %v memory for %d bytes: %w", least, size, m.why(least))
-		}
-		return lease{bytes: aligned(lines * Line)[:size:size], home: m}, nil
-	}
-	best.take(at, lines)
-	return lease{bytes: best.slice(at, lines)[:size:size], arena: best, home: m}, nil
+	return best, at
 }
 
 // mayLock reports whether so many more bytes may be locked.

@@ -1,6 +1,7 @@
 package secmem
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -92,7 +93,10 @@ func TestGrades(t *testing.T) {
 			continue
 		}
 		got++
-		want := map[Grade]string{Private: "wf dd", Droppable: "dp wf dd", Locked: "lo wf dd", Secret: "dc dd"}[g]
+		want := "dc dd"
+		if g != Secret {
+			want = anonymousFlags(g)
+		}
 		if errs, _ := lookUpFlags([]wish{{a.base, want}, {unsafe.Pointer(a), "dc"}}); errs[0] != nil || errs[1] == nil {
 			t.Errorf("%v: %v; flags of the heap: %v", g, errs[0], errs[1])
 		}
@@ -122,6 +126,43 @@ func TestGrades(t *testing.T) {
 	}
 }
 
+// A grade is refused if a page of it does not have its flags, and only then. What was looked
+// up is not looked up again.
+func TestTry(t *testing.T) {
+	for _, tt := range []struct {
+		g     Grade
+		flags string
+		want  string
+	}{
+		{Private, "wf dd", ""},
+		{Private, "lo wf dd", `does not have the flag "lo" of proc(5)`},
+		{Private, "dp wf dd", `does not have the flag "dp" of proc(5)`},
+		{Locked, "lo wf dd", ""},
+		{Locked, "lo wf dd dc", `does not have the flag "dc" of proc(5)`},
+		{Droppable, "dp wf dd", ""},
+		{Droppable, "lo dp wf dd", `does not have the flag "lo" of proc(5)`},
+	} {
+		checked.Clear()
+		err := try(tt.g, tt.flags)
+		if emulated() {
+			if err == nil {
+				t.Errorf("%v in an emulator that follows no advice", tt.g)
+			}
+			continue
+		}
+		if tt.g != Private && err != nil && !strings.Contains(err.Error(), "flag") {
+			t.Logf("%v: %v", tt.g, err) // this machine has none
+			continue
+		}
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%v with %q: %v; want %q", tt.g, tt.flags, err, tt.want)
+		}
+		if _, ok := checked.Load(tt.flags); ok != (err == nil) {
+			t.Errorf("%v with %q: kept as seen: %t, %v", tt.g, tt.flags, ok, err)
+		}
+	}
+}
+
 // The pages before and after an arena cannot be touched.
 func TestGuardPages(t *testing.T) {
 	debug.SetPanicOnFault(true)
@@ -140,6 +181,86 @@ func TestGuardPages(t *testing.T) {
 			t.Errorf("%v: the guard pages do not guard, or too much", g)
 		}
 		unmap(a.base, a.size)
+	}
+}
+
+// Pages of secret memory are provided with the blocks on them. Where there is no memory for
+// one, the block is in the next grade, no line of that page is handed out any more, and
+// those on pages that are there are.
+func TestNoPage(t *testing.T) {
+	a, err := newArena(Secret, 1)
+	if err != nil {
+		t.Skipf("no secret memory: %v", err)
+	}
+	page := pageSize()
+	if a.ready != page {
+		t.Errorf("%d bytes of a new arena are provided; want one page, %d", a.ready, page)
+	}
+	if a.size < 3*page {
+		t.Skip("an arena has less than three pages here")
+	}
+	m := &memory{marker: newMarker(), arenas: []*arena{a}, locked: a.size}
+	m.marker.Store(present)
+	alloc := func(size int) lease {
+		t.Helper()
+		l, err := m.alloc(size, Heap, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(l.bytes, make([]byte, size)) {
+			t.Error("not zero")
+		}
+		return l
+	}
+	if l := alloc(page + Line); l.arena != a || a.ready != 2*page {
+		t.Errorf("%d bytes are provided, the block is in %v memory", a.ready, l.block().Grade())
+	}
+	// A store to the third page is a signal now, and an error in the kernel.
+	if err := unix.Mprotect(bytesAt(unsafe.Add(a.base, 2*page), page), unix.PROT_NONE); err != nil {
+		t.Fatal(err)
+	}
+	if l := alloc(page); l.arena == nil || l.arena == a || l.block().Grade() != Private {
+		t.Errorf("a block that there is no page for is in %v memory; %v", l.block().Grade(), m.refusals)
+	}
+	if err := m.refusals[Secret]; !errors.Is(err, unix.EFAULT) {
+		t.Errorf("refusal of secret memory: %v", err)
+	}
+	for range (page - Line) / Line { // what is left of the second page
+		if l := alloc(1); l.arena != a {
+			t.Fatalf("a block that there is a page for is in %v memory", l.block().Grade())
+		}
+	}
+	if l := alloc(1); l.arena == a || a.free != 0 || a.ready != 2*page {
+		t.Errorf("more lines than there are pages for; %d are free", a.free)
+	}
+	// Who demands secret memory gets it from another arena.
+	if l, err := m.alloc(1, Secret, true); err != nil || l.arena == a || l.block().Grade() != Secret {
+		t.Errorf("secret memory: %v", err)
+	}
+	for _, a := range m.arenas {
+		unmap(a.base, a.size)
+	}
+}
+
+// The marker is there in a child, wiped, by the kernel's own account; TestFork looks at it.
+func TestMarker(t *testing.T) {
+	checked.Clear()
+	m := newMarker()
+	if m == nil {
+		if !emulated() {
+			t.Error("there is no marker")
+		}
+		return
+	}
+	defer freeMarker(m)
+	p := unsafe.Pointer(m)
+	if errs, seen := lookUpFlags([]wish{{p, wipedInChild}, {p, notInChild}}); !seen[0] || errs[0] != nil || errs[1] == nil {
+		t.Errorf("marker: %v, %v, %v", seen, errs[0], errs[1])
+	}
+	for _, flags := range []string{wipedInChild, notInChild} {
+		if _, ok := checked.Load(flags); !ok {
+			t.Errorf("the flag %q is to be looked up again", flags)
+		}
 	}
 }
 

@@ -39,8 +39,28 @@ func TestIsAnswer(t *testing.T) {
 	if !IsAnswer(want) || !IsAnswer(want[:16]) {
 		t.Error("a known answer is not recognised")
 	}
-	if IsAnswer(want[:15]) || IsAnswer(want[1:]) || IsAnswer(nil) || IsAnswer(changed(want)) {
+	if IsAnswer(want[:15]) || IsAnswer(want[1:]) || IsAnswer(nil) {
 		t.Error("something else is taken for a known answer")
+	}
+	if change(want); IsAnswer(want) {
+		t.Error("a changed answer is taken for a known one")
+	}
+}
+
+// Vectors are whole bytes in digits, without capital letters, and not empty.
+func TestVector(t *testing.T) {
+	if got := vector([]byte{1}, "0123456789abcdef"); !bytes.Equal(got, []byte{1, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef}) {
+		t.Errorf("%x", got)
+	}
+	for _, s := range []string{"", "0", "012", "0A", "A0", "0g", "g0", "0/", "0:", "0@", "0`", "00 0"} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%q is taken", s)
+				}
+			}()
+			vector(nil, s)
+		}()
 	}
 }
 

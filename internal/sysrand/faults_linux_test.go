@@ -46,7 +46,8 @@ type faultCase struct {
 	mix   bool // call Mix, not Read
 	size  int  // bytes asked for; 0: 32
 	calls int  // how often; 0: once. The result is that of the last.
-	warm  bool // call Mix before the filter is in place
+	warm  bool // call Mix before the filter is in place, until the vDSO has a key
+	later bool // it is not one of the first calls of Mix
 	shut  bool // with descriptors 0, 1 and 2 closed
 
 	// The answers to each call, by name, in order. The last is repeated; where
@@ -70,7 +71,7 @@ const (
 
 func repeat(n int, s ...string) []string { return slices.Repeat(s, n) }
 
-var faultCases = []faultCase{
+var faultCases = withLater([]faultCase{
 	{
 		name:  "getrandom",
 		trace: []string{get32},
@@ -246,10 +247,11 @@ var faultCases = []faultCase{
 		trace: []string{get32, openR, poll, closeFd, openU, read32, closeFd},
 	},
 
-	// Mix. What the vDSO calls is its own business, so the trace is that of a
-	// kernel without one where it is not empty; see checkTrace.
+	// Mix: one of the first calls, which enter the kernel, and a later one. What the vDSO calls
+	// then is its own business; see checkTrace.
 	{
 		name: "Mix", mix: true,
+		trace: []string{get32},
 	}, {
 		name: "Mix not ready", mix: true,
 		script: map[string][]answer{"getrandom": {{errno: unix.EAGAIN}}},
@@ -277,6 +279,18 @@ var faultCases = []faultCase{
 		script: map[string][]answer{"getrandom": {{errno: unix.ENOSYS}}, "poll": {empty}},
 		err:    "false",
 	},
+})
+
+// withLater adds to each case of Mix that of a later call, which goes to the vDSO.
+func withLater(cases []faultCase) []faultCase {
+	for _, c := range cases {
+		if c.mix {
+			c.name += ", later"
+			c.later, c.trace = true, nil
+			cases = append(cases, c)
+		}
+	}
+	return cases
 }
 
 // A report is what the child process says about a case.
@@ -425,7 +439,12 @@ func runFault(c *faultCase) *report {
 		// The filter stays with the thread, so that ends with the goroutine.
 		runtime.LockOSThread()
 		if c.warm {
-			Mix(make([]byte, 16))
+			for range firstMixed + 1 {
+				Mix(make([]byte, 16))
+			}
+		}
+		if c.later {
+			mixed.Store(firstMixed)
 		}
 		fd, err := filterThread()
 		if err != nil {

@@ -63,7 +63,7 @@ func Read(b []byte) error {
 
 // Mix fills b from the generator of the operating system by the fastest way
 // there is, for a few bytes in each request of a deterministic generator. On
-// Linux that is the vDSO, elsewhere the same as [Read].
+// Linux that is the vDSO after a few calls, elsewhere the same as [Read].
 //
 // It reports whether b was filled; if it was not, nothing of what was read is
 // left in b. It never waits, may be called concurrently, and neither allocates

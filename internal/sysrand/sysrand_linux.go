@@ -1,6 +1,10 @@
 package sysrand
 
-import "golang.org/x/sys/unix"
+import (
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
 
 // The kernel answers up to 32 Mi - 1 bytes at once (getrandom(2)). The limit is
 // far below, as a thread that is in the kernel does not see its goroutine's
@@ -12,11 +16,21 @@ const maxRequest = 64 << 10
 // before 5.6 reads the pool that drains.
 const flags = unix.GRND_NONBLOCK
 
+// mixed counts the requests for mixing, up to firstMixed: so many enter the kernel. The vDSO
+// maps memory and makes a key first, which takes as long as some fifty system calls, and many
+// programs want no more than one key.
+var mixed atomic.Uint32
+
+const firstMixed = 8
+
 func request(b []byte, mix bool) (n int, err error) {
-	if mix {
+	if mix && mixed.Load() >= firstMixed {
 		// Since Linux 6.11 this does not enter the kernel in most calls.
 		n, err = unix.Getrandom(b, flags)
 	} else {
+		if mix {
+			mixed.Add(1)
+		}
 		n, err = getrandom(b, flags)
 	}
 	switch err {

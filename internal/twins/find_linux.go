@@ -2,7 +2,6 @@ package twins
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"syscall"
@@ -24,7 +23,7 @@ func find() (*Page, error) {
 func open(name string, examine func(string, []byte) (*Page, error)) (*Page, error) {
 	memory, err := mapDevice(name)
 	if err != nil {
-		return nil, fmt.Errorf("twins: %w", err)
+		return nil, &deviceError{err}
 	}
 	p, err := examine(name, memory)
 	if err != nil {
@@ -34,15 +33,23 @@ func open(name string, examine func(string, []byte) (*Page, error)) (*Page, erro
 	return p, nil
 }
 
+// A deviceError is the error of a device that cannot be mapped. Its text is not made before
+// somebody wants it: most machines have neither device, and package fmt is half of what it takes
+// to find that out.
+type deviceError struct{ err error }
+
+func (e *deviceError) Error() string { return "twins: " + e.err.Error() }
+func (e *deviceError) Unwrap() error { return e.err }
+
 // mapDevice maps one page of the device for reading. The mapping cannot be cut off, as
 // that of a file can: to look at it is never a SIGBUS.
 func mapDevice(name string) ([]byte, error) {
 	// Looked at before it is opened: opening a device may do something.
-	fi, err := os.Stat(name)
-	if err == nil {
-		err = checkDevice(name, fi)
+	var st syscall.Stat_t
+	if err := syscall.Stat(name, &st); err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
 	}
-	if err != nil {
+	if err := checkDevice(name, &st); err != nil {
 		return nil, err
 	}
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
@@ -50,10 +57,10 @@ func mapDevice(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if fi, err = f.Stat(); err == nil {
-		err = checkDevice(name, fi)
+	if err := syscall.Fstat(int(f.Fd()), &st); err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
 	}
-	if err != nil {
+	if err := checkDevice(name, &st); err != nil {
 		return nil, err
 	}
 	// The driver wants a whole page and no right to write (vmclock_miscdev_mmap in
@@ -72,9 +79,8 @@ const miscMajor = 10
 
 var errNoDevice = errors.New("not a character device of major number 10")
 
-func checkDevice(name string, fi fs.FileInfo) error {
-	st, ok := fi.Sys().(*syscall.Stat_t)
-	if !ok || fi.Mode()&fs.ModeCharDevice == 0 || major(uint64(st.Rdev)) != miscMajor {
+func checkDevice(name string, st *syscall.Stat_t) error {
+	if st.Mode&syscall.S_IFMT != syscall.S_IFCHR || major(uint64(st.Rdev)) != miscMajor {
 		return &fs.PathError{Op: "map", Path: name, Err: errNoDevice}
 	}
 	return nil

@@ -21,6 +21,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -162,9 +163,23 @@ func Find() (*Page, error) { return found() }
 
 var found = sync.OnceValues(find)
 
+// refusals are the reasons why there is no page.
+type refusals struct{ errs []error }
+
+func (r *refusals) Error() string {
+	var text []string
+	for _, err := range r.errs {
+		text = append(text, err.Error())
+	}
+	return strings.Join(text, "; ")
+}
+
+func (r *refusals) Unwrap() []error { return r.errs }
+
 // best returns the first reliable page of those that the functions return, else the last
 // page, else all reasons.
 func best(open ...func() (*Page, error)) (page *Page, reason error) {
+	reasons := new(refusals)
 	for _, f := range open {
 		p, err := f()
 		switch {
@@ -172,16 +187,14 @@ func best(open ...func() (*Page, error)) (page *Page, reason error) {
 			return p, nil
 		case err == nil:
 			page = p
-		case reason == nil:
-			reason = err
 		default:
-			reason = fmt.Errorf("%w; %w", reason, err)
+			reasons.errs = append(reasons.errs, err)
 		}
 	}
 	if page != nil {
 		return page, nil
 	}
-	return nil, reason
+	return nil, reasons
 }
 
 // little returns the value of a little-endian word that was loaded as if it were one of
