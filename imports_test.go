@@ -36,7 +36,7 @@ const (
 var imports = map[string][]string{
 	".":                        {"conditioner", "drng", "es", "internal/aesctr", "internal/clock", "internal/cpu", "internal/ctxsync", "internal/fips", "internal/hwrand", "internal/runtimesecret", "internal/secmem", "internal/selftest", "internal/shard", "internal/sysrand", "internal/twins", "internal/zero", "seeding"},
 	"conditioner":              {"internal/selftest"},
-	"drng":                     {"internal/aesctr", "internal/chacha20", "internal/fips", "internal/secmem", "internal/selftest", "internal/zero"},
+	"drng":                     {"internal/aesctr", "internal/chacha20", "internal/fips", "internal/keccak", "internal/secmem", "internal/selftest", "internal/zero"},
 	"drng/drngtest":            {"drng"},
 	"es":                       {"conditioner", "internal/clock", "internal/cpu", "internal/ctxsync", "internal/health", "internal/hwrand", "internal/jitter", "internal/node", "internal/safefile", "internal/secmem", "internal/selftest", "internal/stripe", "internal/sysrand", "internal/zero"},
 	"es/assess":                {},
@@ -51,6 +51,7 @@ var imports = map[string][]string{
 	"internal/hwrand":          {"internal/cpu"},
 	"internal/impl":            {},
 	"internal/jitter":          {"internal/clock", "internal/health", "internal/selftest"},
+	"internal/keccak":          {"internal/cpu", "internal/impl", "internal/zero"},
 	"internal/leak":            {},
 	"internal/node":            {},
 	"internal/runtimesecret":   {},

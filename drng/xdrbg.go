@@ -1,19 +1,19 @@
 package drng
 
 import (
-	"crypto/sha3"
 	"errors"
 	"fmt"
 
+	"github.com/lrng-go/lrng/internal/keccak"
 	"github.com/lrng-go/lrng/internal/secmem"
 	"github.com/lrng-go/lrng/internal/zero"
 )
 
 // XDRBG is XDRBG-256: the deterministic random bit generator on any extendable
 // output function that Kelsey, Lucks and Müller proposed (XDRBG, IACR
-// Transactions on Symmetric Cryptology 2024, issue 1), on SHAKE256 of the Go
-// standard library. Its security strength is 256 bits. It gives the output of
-// leancrypto and of jitterentropy. Use [NewXDRBG] to make one.
+// Transactions on Symmetric Cryptology 2024, issue 1), on SHAKE256 of FIPS 202.
+// Its security strength is 256 bits. It gives the output of leancrypto and of
+// jitterentropy. Use [NewXDRBG] to make one.
 //
 // XDRBG is experimental: it is not one of the mechanisms of SP 800-90A Rev. 1,
 // and is not approved for use in FIPS mode.
@@ -28,20 +28,25 @@ import (
 //
 // # Secrets
 //
-// Clear wipes the state. Between calls the sponge of the standard library that
-// the instance owns is empty.
+// Clear wipes the state. Between calls the sponge, which is in the same memory as
+// the state, is empty.
+//
+// On amd64 with AVX-512, unless built with the tag purego, the permutation leaves
+// nothing of the sponge on a stack or in a register; what is in registers while it
+// works gets into memory when a signal arrives, and stays there until the next one.
+// Elsewhere parts of the sponge may be left in registers and on the stack.
 type XDRBG struct {
 	*xdrbgMemory // in mem; nil without a state
 	mem          secmem.Value[xdrbgMemory]
 
-	shake         sha3.SHAKE
 	reseedCounter uint64 // 1 + requests since the last seed; zero if not instantiated
 }
 
-// xdrbgMemory is what is secret, but for the sponge.
+// xdrbgMemory is what is secret.
 type xdrbgMemory struct {
-	v     [xdrbgStateSize]byte
-	alpha [xdrbgMaxAlpha + 1]byte // α ‖ its encoding; zero between calls
+	v      [xdrbgStateSize]byte
+	sponge keccak.State            // zero between calls
+	alpha  [xdrbgMaxAlpha + 1]byte // α ‖ its encoding; zero between calls
 }
 
 var _ DRNG = (*XDRBG)(nil)
@@ -114,20 +119,20 @@ func (x *XDRBG) seed(seed, additional []byte) error {
 		x.xdrbgMemory = m
 	}
 
-	x.shake.Reset()
-	if instantiate {
-		// INSTANTIATE: V = XOF(seed ‖ encode(α, 0), |V|).
-		x.shake.Write(seed)
-		x.shake.Write(x.encode(additional, xdrbgInstantiate))
-	} else {
-		// RESEED: V = XOF(V ‖ seed ‖ encode(α, 1), |V|).
-		x.shake.Write(x.v[:])
-		x.shake.Write(seed)
-		x.shake.Write(x.encode(additional, xdrbgReseed))
+	// INSTANTIATE: V = XOF(seed ‖ encode(α, 0), |V|).
+	// RESEED: V = XOF(V ‖ seed ‖ encode(α, 1), |V|).
+	n, call := 0, xdrbgInstantiate
+	if !instantiate {
+		n, call = x.sponge.Absorb(x.v[:], 0), xdrbgReseed
 	}
-	x.shake.Read(x.v[:])
+	n = x.sponge.Absorb(seed, n)
+	alpha := x.encode(additional, call)
+	n = x.sponge.Absorb(alpha, n)
+	x.sponge.Finish(n)
+	x.sponge.Squeeze(x.v[:], 0)
+	x.sponge.Clear()
+	zero.Bytes(alpha)
 	x.reseedCounter = 1
-	x.forget()
 	return x.kept()
 }
 
@@ -162,19 +167,20 @@ func (x *XDRBG) Generate(out, additional []byte) error {
 	// of at most maxout, and once for an empty request.
 	alpha := x.encode(additional, xdrbgGenerate)
 	for {
-		x.shake.Reset()
-		x.shake.Write(x.v[:])
-		x.shake.Write(alpha)
-		x.shake.Read(x.v[:])
-		n := min(len(out), xdrbgMaxOut)
-		x.shake.Read(out[:n])
-		out = out[n:]
+		n := x.sponge.Absorb(x.v[:], 0)
+		n = x.sponge.Absorb(alpha, n)
+		x.sponge.Finish(n)
+		n = x.sponge.Squeeze(x.v[:], 0)
+		piece := out[:min(len(out), xdrbgMaxOut)]
+		x.sponge.Squeeze(piece, n)
+		x.sponge.Clear()
+		out = out[len(piece):]
 		if len(out) == 0 {
 			break
 		}
 	}
+	zero.Bytes(alpha)
 	x.reseedCounter++
-	x.forget()
 	if err := x.kept(); err != nil {
 		clear(all)
 		return err
@@ -189,18 +195,11 @@ func (x *XDRBG) encode(alpha []byte, n int) []byte {
 	return x.alpha[:k+1]
 }
 
-// forget wipes what x keeps beside V.
-func (x *XDRBG) forget() {
-	x.shake.Reset() // It held V.
-	zero.Bytes(x.alpha[:])
-}
-
 // Clear wipes the state. The next Seed instantiates anew.
 func (x *XDRBG) Clear() {
 	x.reseedCounter = 0
 	x.mem.Free()
 	x.xdrbgMemory = nil
-	x.shake.Reset()
 }
 
 // SecretMemory is for package lrng, which alone can use it.

@@ -1,0 +1,5 @@
+//go:build !amd64 || purego
+
+package keccak
+
+func permute(s *State) { permuteGeneric(s) }
