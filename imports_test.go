@@ -62,7 +62,7 @@ var imports = map[string][]string{
 	"internal/selftest/faults": {"internal/selftest"},
 	"internal/shard":           {"internal/clock", "internal/stripe"},
 	"internal/smoke":           {},
-	"internal/stripe":          {},
+	"internal/stripe":          {"internal/cpu"},
 	"internal/sysrand":         {"internal/zero", xsys},
 	"internal/twins":           {},
 	"internal/vectors":         {},

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -509,17 +510,29 @@ func TestMeasure(t *testing.T) {
 		t.Errorf("%d calls for 1000", calls)
 	}
 
-	// Goroutines share the calls evenly, and rounding adds calls that are counted.
-	each := make([]int, 3)
-	var ops []operation
-	for i := range each {
-		ops = append(ops, func([]byte) error { each[i]++; return nil })
+	// Goroutines share the calls, and take turns where there are more than processors.
+	for _, n := range []int{1, 3, 10, batches - 1, batches, batches + 1, 10*batches + 7} {
+		each := make([]int, runtime.GOMAXPROCS(0)+1)
+		var ops []operation
+		for i := range each {
+			ops = append(ops, func([]byte) error { each[i]++; return nil })
+		}
+		if v, err := measureWall(ops, 5, n); err != nil || len(v) != 1 || v[0] <= 0 {
+			t.Errorf("wall time: %v, %v", v, err)
+		}
+		sum := 0
+		for _, n := range each {
+			sum += n
+		}
+		if sum != n || n > batches && slices.Min(each) == 0 {
+			t.Errorf("calls: %v of %d", each, n)
+		}
 	}
-	if v, err := measureWall(ops, 5, 10); err != nil || len(v) != 1 || v[0] <= 0 {
-		t.Errorf("wall time: %v, %v", v, err)
-	}
-	if !slices.Equal(each, []int{4, 4, 4}) {
-		t.Errorf("calls: %v", each)
+	// Nothing is allocated in a call.
+	if allocs := testing.AllocsPerRun(10, func() {
+		measureWall([]operation{func([]byte) error { return nil }}, 5, 10000)
+	}); allocs > 100 {
+		t.Errorf("%v allocations in 10000 calls", allocs)
 	}
 
 	// Allocations count from one in each operation on.
@@ -532,7 +545,7 @@ func TestMeasure(t *testing.T) {
 	broken := errors.New("broken")
 	fail := func([]byte) error { return broken }
 	_, cpu := measureCPU(fail, 5, 1)
-	_, wall := measureWall([]operation{op, fail}, 5, 2)
+	_, wall := measureWall([]operation{fail, fail}, 5, 2)
 	_, lat := measureLatency(fail, 5, 1)
 	for _, err := range []error{cpu, wall, lat} {
 		if !errors.Is(err, broken) {

@@ -107,12 +107,17 @@ func measureCPU(op operation, size, n int) ([]float64, error) {
 	return []float64{float64(elapsed) / float64(n), allocs}, nil
 }
 
+// batches is how many pieces n operations come in, for the goroutines to take in turn. With
+// one piece for each of them, the processors would wait for the last goroutine.
+const batches = 1 << 8
+
 // measureWall returns the time from the start of n operations, spread over goroutines,
 // to the end of the last one, divided by n, in nanoseconds.
 func measureWall(ops []operation, size, n int) ([]float64, error) {
 	var ready, done sync.WaitGroup
 	var failed atomic.Pointer[error]
-	each := (n + len(ops) - 1) / len(ops)
+	var taken atomic.Int64
+	batch := (n + batches - 1) / batches
 	start := make(chan struct{})
 	for _, op := range ops {
 		ready.Add(1)
@@ -120,10 +125,20 @@ func measureWall(ops []operation, size, n int) ([]float64, error) {
 			p := make([]byte, size)
 			ready.Done()
 			<-start
-			for range each {
-				if err := op(p); err != nil {
-					failed.Store(&err)
+			for {
+				end := int(taken.Add(int64(batch)))
+				for range min(batch, n-end+batch) {
+					if err := op(p); err != nil {
+						failure := err // err itself would be on the heap, for each operation
+						failed.Store(&failure)
+						return
+					}
+				}
+				if end >= n {
 					return
+				}
+				if len(ops) > runtime.GOMAXPROCS(0) { // else it would only go to another processor
+					runtime.Gosched()
 				}
 			}
 		})
@@ -136,7 +151,7 @@ func measureWall(ops []operation, size, n int) ([]float64, error) {
 	if err := failed.Load(); err != nil {
 		return nil, *err
 	}
-	return []float64{float64(elapsed) / float64(each*len(ops))}, nil
+	return []float64{float64(elapsed) / float64(n)}, nil
 }
 
 // percentiles are those that measureLatency returns.

@@ -25,12 +25,16 @@ type Set[T any] struct {
 	slots []Slot[T]
 
 	// Goroutines are spread over the slots by a hash of their stacks: the upper bits of
-	// the product with this odd number.
+	// the product with this odd number. 0: by the processor they run on.
 	multiplier atomic.Uint32
 	_          [60]byte
 
 	collisions atomic.Uint32
+	spare      atomic.Uint32 // the last odd multiplier
 }
+
+// byCPU as the multiplier has goroutines spread by processors.
+const byCPU = 0
 
 // golden is 2³² divided by the golden ratio.
 const golden = 0x9e3779b1
@@ -56,6 +60,7 @@ const (
 func New[T any](n int) *Set[T] {
 	s := &Set[T]{slots: make([]Slot[T], n)}
 	s.multiplier.Store(golden)
+	s.spare.Store(golden)
 	for i := range s.slots {
 		s.slots[i].index = i
 	}
@@ -69,8 +74,13 @@ func (s *Set[T]) Len() int { return len(s.slots) }
 // most of the time if it is free, else another free one, else the first to become
 // free. Release it with [Slot.Unlock].
 func (s *Set[T]) Lock() *Slot[T] {
-	// The upper half of the product of a uniform number with n is uniform below n.
-	i := int(uint64(stripe.Stack()*s.multiplier.Load()) * uint64(len(s.slots)) >> 32)
+	i := 0
+	if m := s.multiplier.Load(); m != byCPU {
+		// The upper half of the product of a uniform number with n is uniform below n.
+		i = int(uint64(stripe.Stack()*m) * uint64(len(s.slots)) >> 32)
+	} else if i = stripe.CPU(); uint(i) >= uint(len(s.slots)) {
+		i = int(uint(i) % uint(len(s.slots)))
+	}
 	h := &s.slots[i]
 	if h.wanted.Load() == 0 && h.tryLock() {
 		return h
@@ -78,15 +88,27 @@ func (s *Set[T]) Lock() *Slot[T] {
 	return s.lockAnother(i)
 }
 
-// resalt is after how many collisions goroutines are spread anew. Those that collide
+// patienceToSpread is after how many collisions goroutines are spread anew. Those that collide
 // once would do so each time, while other slots are idle. One collision is no sign of
 // that: a goroutine that was stopped by the scheduler keeps its slot.
-const resalt = 64
+const patienceToSpread = 64
+
+// spread spreads goroutines another way. Of many goroutines on few processors, two that run
+// at the same time often have the same hash, whatever it is: each turn brings another pair. Then
+// the number of the processor is better, where it is to be had at once. It is not where a
+// program is confined to some of many processors. What is better stays, since it has fewer collisions.
+func (s *Set[T]) spread() {
+	if s.multiplier.Load() != byCPU && stripe.KnowsCPU() {
+		s.multiplier.Store(byCPU)
+		return
+	}
+	s.multiplier.Store(s.spare.Add(golden - 1)) // it stays odd
+}
 
 // lockAnother is Lock when slot i is taken.
 func (s *Set[T]) lockAnother(i int) *Slot[T] {
-	if len(s.slots) > 1 && s.collisions.Add(1)%resalt == 0 {
-		s.multiplier.Add(golden - 1) // it stays odd
+	if len(s.slots) > 1 && s.collisions.Add(1)%patienceToSpread == 0 {
+		s.spread()
 	}
 	for round := 0; ; round++ {
 		for k := range s.slots {

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/lrng-go/lrng/internal/stripe"
 )
 
 // Who waits for a certain slot has precedence over those who can take another, who have a
@@ -85,16 +87,51 @@ func TestLongWait(t *testing.T) {
 	}
 }
 
-// Goroutines that collide again and again are spread anew.
-func TestResalt(t *testing.T) {
+// Goroutines that collide again and again are spread anew: by another hash of their stacks,
+// and in between by the processor where its number is known.
+func TestSpread(t *testing.T) {
 	s := New[int](2)
-	h := s.Lock()
-	multiplier := s.multiplier.Load()
-	for range resalt {
-		s.Lock().Unlock()
+	seen := map[uint32]bool{}
+	for round := range 10 {
+		m := s.multiplier.Load()
+		if m != byCPU && (m%2 == 0 || seen[m]) {
+			t.Fatalf("round %d: multiplier %#x", round, m)
+		}
+		if stripe.KnowsCPU() && (m == byCPU) != (round%2 == 1) || !stripe.KnowsCPU() && m == byCPU {
+			t.Fatalf("round %d: multiplier %#x; the CPU is known: %v", round, m, stripe.KnowsCPU())
+		}
+		seen[m] = true
+		h := s.Lock()
+		before := s.collisions.Load()
+		for try := 0; try < 1e6 && s.multiplier.Load() == m; try++ {
+			s.Lock().Unlock() // it would rather have h, unless it is on another processor now
+		}
+		h.Unlock()
+		if n := s.collisions.Load() - before; n != patienceToSpread {
+			t.Errorf("round %d: spread after %d collisions", round, n)
+		}
+		if s.multiplier.Load() == m {
+			t.Fatalf("round %d: the multiplier is the same", round)
+		}
 	}
-	h.Unlock()
-	if s.multiplier.Load() == multiplier {
-		t.Errorf("%d collisions, and the multiplier is the same", s.collisions.Load())
+}
+
+// By processor, as many as there are slots and more.
+func TestSpreadByCPU(t *testing.T) {
+	if !stripe.KnowsCPU() {
+		t.Log("the number of the processor is not to be had at once")
+		return
+	}
+	for _, n := range []int{1, 2, 3, 64} {
+		s := New[int](n)
+		s.multiplier.Store(byCPU)
+		for range 1000 {
+			before := stripe.CPU()
+			h := s.Lock()
+			if after := stripe.CPU(); before == after && h.index != before%n {
+				t.Fatalf("slot %d of %d on processor %d", h.index, n, before)
+			}
+			h.Unlock()
+		}
 	}
 }

@@ -9,9 +9,10 @@ import "unsafe"
 // stack grows or the depth of its calls changes by much. Two goroutines mostly get
 // different ones, often neighbours.
 //
-// The number of the processor would be better, but to ask for it takes longer than to
+// The number of the processor is better where there are more goroutines than processors, but
+// only new processors of one architecture tell it at once: see [CPU]. Else to ask for it takes longer than to
 // read a clock: 10 to 20 ns by sync.Pool or RDTSCP, less than 1 ns for the address.
-// The difference is small. Stacks are handed out and taken back in caches of the
+// With few goroutines the difference is small. Stacks are handed out and taken back in caches of the
 // processors, so goroutines that live briefly run on the stacks of the processor at
 // hand.
 //
