@@ -777,7 +777,11 @@ func (in *instance) allowQuick() {
 	if !in.compared || len(in.ahead) == 0 {
 		return
 	}
-	in.quickTo = in.requests + min(255-in.requests%256, m.due-in.requests-1, (m.dueBits-in.bits-1)/(8*uint64(len(in.ahead))))
+	n := min(255-in.requests%256, m.due-in.requests-1)
+	if m.dueBits != math.MaxUint64 { // a division takes longer than all else here
+		n = min(n, (m.dueBits-in.bits-1)/(8*uint64(len(in.ahead))))
+	}
+	in.quickTo = in.requests + n
 }
 
 // usable reports whether the shard may serve a request of n bytes, or the first of several

@@ -263,14 +263,14 @@ func (c *CTR) Generate(out, additional []byte) error {
 	default:
 		// What follows long output is made before it: the processor has the blocks ready
 		// by the end of the output then, and need not wait for them.
-		temp, after := c.work[:n-whole], (*[ctrBlockSize]byte)(c.work[len(c.work)-ctrBlockSize:])
+		k := n - whole
+		temp, after := c.work[:k], (*[ctrBlockSize]byte)(c.work[k:])
 		*after = c.v
 		ctrAdd(after, uint64(whole/ctrBlockSize))
 		c.cipher.own.CTR(temp, after)
 		c.cipher.own.CTR(out, &c.v)
 		c.finishUpdate(temp, provided)
-		zero.Bytes(temp)
-		zero.Bytes(after[:])
+		zero.Bytes(c.work[:k+ctrBlockSize])
 	}
 	c.reseedCounter++ // Step 7.
 	zero.Bytes(provided)

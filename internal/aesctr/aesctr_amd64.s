@@ -580,7 +580,9 @@ GLOBL numbers<>(SB), RODATA|NOPTR, $128
 	VPSUBQ  Z10, Z8, K2, Z8  \
 	CARRIES
 
-// COUNTERS4 and COUNTERS8 set the blocks to the next counters.
+// COUNTERS4 and COUNTERS8 set the blocks to the next counters. COUNTERS8 goes to the label where no
+// carry is to be added, which a twentieth of the time is saved by. There is one in 2⁵⁹ times, at
+// a counter that is never used again: that it takes longer then tells nobody anything.
 #define COUNTERS4 \
 	VMOVDQA64 Z8, Z0         \
 	VPADDQ  Z11, Z8, Z1      \
@@ -592,7 +594,7 @@ GLOBL numbers<>(SB), RODATA|NOPTR, $128
 	CARRY(3, Z3)             \
 	NEXT(16, Z13)
 
-#define COUNTERS8 \
+#define COUNTERS8(none) \
 	VMOVDQA64 Z8, Z0         \
 	VPADDQ  Z11, Z8, Z1      \
 	VPADDQ  Z12, Z8, Z2      \
@@ -601,6 +603,8 @@ GLOBL numbers<>(SB), RODATA|NOPTR, $128
 	VPADDQ  Z13, Z1, Z5      \
 	VPADDQ  Z13, Z2, Z6      \
 	VPADDQ  Z13, Z3, Z7      \
+	KORTESTQ K1, K1          \
+	JEQ     none             \
 	VPSUBQ  Z10, Z0, K1, Z0  \
 	CARRY(1, Z1)             \
 	CARRY(2, Z2)             \
@@ -609,6 +613,7 @@ GLOBL numbers<>(SB), RODATA|NOPTR, $128
 	CARRY(5, Z5)             \
 	CARRY(6, Z6)             \
 	CARRY(7, Z7)             \
+none:                        \
 	NEXT(32, Z14)
 
 // One instruction on each register of blocks.
@@ -713,7 +718,7 @@ TEXT ·ctrVAES512(SB), NOSPLIT, $0-40
 	JB      tail
 
 thirtytwo:
-	COUNTERS8
+	COUNTERS8(none8)
 	ENCRYPT(EACH8, ten8, twelve8, encrypted8)
 	VMOVDQU64 Z0, 0(DI)
 	VMOVDQU64 Z1, 64(DI)
