@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 // The program starts itself, which is this test.
@@ -551,6 +552,20 @@ func TestMeasure(t *testing.T) {
 		if !errors.Is(err, broken) {
 			t.Errorf("got %v", err)
 		}
+	}
+}
+
+// Each depth is another place on the stack.
+func TestDeep(t *testing.T) {
+	places := make(map[uintptr]bool)
+	for n := range depths {
+		deep(n, func() {
+			var here byte
+			places[uintptr(unsafe.Pointer(&here))%4096] = true
+		})
+	}
+	if len(places) < depths*3/4 {
+		t.Errorf("%d places on the stack in %d calls", len(places), depths)
 	}
 }
 

@@ -46,7 +46,7 @@ func (r report) write(w io.Writer) {
 		{"libraries in C", cmpOr(strings.Join(r.libraries, ", "), "none")},
 		{"load before", m.Load},
 		{"date", m.Date},
-		{"time in one goroutine", clockName + ", median of the repetitions"},
+		{"time in one goroutine", clockName + ", median of the repetitions, each at another depth of the stack"},
 		{"time in several", "wall time, best of the repetitions"},
 		{"repetitions", r.spread()},
 	})
