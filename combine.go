@@ -20,7 +20,7 @@ import (
 //
 // Twins have the same key and the same bytes ahead. If the inputs of their requests differ
 // in one bit, the outputs have nothing to do with each other. The key comes from the
-// mechanism, whenever that has had fresh inputs, and nothing that was output can be computed from
+// mechanism, with the first refill after that has had fresh inputs, and nothing that was output can be computed from
 // it: what was ahead has been erased.
 //
 // What is ahead has the strength of the mechanism, and the output is never weaker. The mask

@@ -5,6 +5,7 @@ import (
 	"crypto/aes"
 	"crypto/fips140"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -210,8 +211,11 @@ func TestCombinedRequests(t *testing.T) {
 	for left := len(in.ahead) - in.next - 7; left > 0; left = len(in.ahead) - in.next - 7 {
 		request(min(left, quickMost))
 	}
-	if _, system := request(8); !slices.Equal(system, []int{16}) || in.next != 1 {
+	if _, system := request(8); !slices.Equal(system, []int{16}) || in.next != combinerKeySize+1 {
 		t.Errorf("refill: %d bytes of the operating system, %d used", system, in.next)
+	}
+	if fmt.Sprint(in.combiner.key, in.combiner.subkey) == key {
+		t.Error("the key is that of before the longer requests")
 	}
 
 	// Nothing is no request.
@@ -271,6 +275,69 @@ func TestCombinedRefills(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// After a longer request, which takes inputs into the state, the next refill brings a new key.
+func TestCombinedAfterLongRequest(t *testing.T) {
+	needsCombiner(t)
+	r := start(t, still(), Config{DRNG: func() (drng.DRNG, error) { return drng.NewChaCha20(), nil }})
+	keys := make(map[string]bool)
+	const rounds = 50
+	for range rounds {
+		if _, err := r.Read(make([]byte, 4096)); err != nil {
+			t.Fatal(err)
+		}
+		for range 4 {
+			if _, err := r.Read(make([]byte, quickMost)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h := r.shards.LockIndex(0)
+		keys[fmt.Sprint(h.Value.combiner.key)] = true
+		h.Unlock()
+	}
+	if len(keys) != rounds {
+		t.Errorf("%d keys in %d rounds", len(keys), rounds)
+	}
+}
+
+// A combiner in new memory has no key, and gets one before it is used, also if the seed that
+// the memory was for is refused.
+func TestCombinerInNewMemory(t *testing.T) {
+	needsCombiner(t)
+	outsideFIPS(t)
+	broken := false
+	r := start(t, still(), Config{DRNG: func() (drng.DRNG, error) {
+		return &seedRefuser{drng.NewChaCha20(), &broken}, nil
+	}})
+	if _, err := r.Read(make([]byte, 16)); err != nil {
+		t.Fatal(err)
+	}
+	h := r.shards.LockIndex(0)
+	h.Value.memory.Free() // as in a child process
+	h.Unlock()
+	broken = true
+	if err := r.Reseed(t.Context()); err == nil {
+		t.Error("the seed was not refused")
+	}
+	broken = false
+	b := make([]byte, 16)
+	if _, err := r.Read(b); err != nil || bytes.Equal(b, make([]byte, 16)) {
+		t.Errorf("%x, %v", b, err)
+	}
+}
+
+// A seedRefuser refuses seeds.
+type seedRefuser struct {
+	drng.DRNG
+	broken *bool
+}
+
+func (d *seedRefuser) Seed(seed, additional []byte) error {
+	if *d.broken {
+		return errors.New("refused")
+	}
+	return d.DRNG.Seed(seed, additional)
 }
 
 // Requests are combined after a switch as before it, and no more once the mechanism is one

@@ -54,8 +54,8 @@ type Config struct {
 	// is negative), for those who know that nobody clones their machine: more take less time
 	// on average. No more than 992 bytes are generated at a time, so that no read waits
 	// for long. Negative: none, also for processes that are checkpointed and restored, which nothing
-	// counts. With none each read, and at least each 16384 bytes of a longer one, is
-	// combined with fresh bytes of the operating system.
+	// counts. With none each read is combined with fresh bytes of the operating system. A long read
+	// has them for each 16384 bytes, or each OutputBuffer if that is more.
 	OutputBuffer int
 
 	// ReseedInterval is the age at which shard 0 is due for a new seed; shard n

@@ -61,8 +61,8 @@
 // combined with fresh bytes of the operating system, a word of the generator of the
 // processor, and its cycle counter: two clones differ from the first read on as long as any
 // one of these differs, and who knew all of the state would still have to guess those bytes.
-// There are 16 of them, as additional input, or in short requests to ChaCha20 combined
-// with output generated ahead. If the operating system
+// There are 16 of them (32 with [Config].Hardened), as additional input, or in short requests to
+// a mechanism that is not of SP 800-90A combined with output generated ahead. If the operating system
 // refuses them the request is served all the same; the status counts that.
 //
 // Where such a page is readable it is looked at before and after each request, in all

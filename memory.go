@@ -101,7 +101,7 @@ func (r *RNG) allocate(in *instance, ahead int) error {
 			m.Free()
 			return errVanished
 		}
-		in.memory, in.combiner = m, nil
+		in.memory, in.combiner, in.keyed = m, nil, false
 		if combine > 0 {
 			if in.combiner = secmem.At[combiner](m); in.combiner == nil {
 				in.free() // what is ahead must not go out as it is

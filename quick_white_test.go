@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/lrng-go/lrng/drng"
 	"github.com/lrng-go/lrng/internal/secmem"
@@ -243,5 +244,39 @@ func TestQuickSelfTestFailed(t *testing.T) {
 	b := bytes.Repeat([]byte{0xa5}, 16)
 	if next := in.next; !in.seeded || r.quick(in, b) || in.next != next || !bytes.Equal(b, bytes.Repeat([]byte{0xa5}, 16)) {
 		t.Errorf("seeded: %v, %d bytes used: %x", in.seeded, in.next-next, b)
+	}
+}
+
+// A shard that cannot serve leaves it to shard 0, whose mechanism may be for shorter requests
+// by then, while they are being switched: all of the read is filled all the same.
+func TestReadDuringSwitch(t *testing.T) {
+	outsideFIPS(t)
+	r := start(t, still(), Config{Shards: 2, OutputBuffer: -1})
+	if _, err := r.Read(make([]byte, 16)); err != nil {
+		t.Fatal(err)
+	}
+	r.pool.Lock(t.Context()) // no seeds meanwhile
+	defer r.pool.Unlock()
+	h := r.shards.LockIndex(1)
+	h.Value.seeded = false
+	h.Unlock()
+	h = r.shards.LockIndex(0)
+	short := *h.Value.mech
+	short.chunk = 16
+	h.Value.mech = &short
+
+	b := bytes.Repeat([]byte{0xa5}, 200)
+	done := make(chan error)
+	go func() {
+		_, err := r.Read(b)
+		done <- err
+	}()
+	time.Sleep(20 * time.Millisecond) // it has turned to shard 1, and waits for shard 0
+	h.Unlock()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(b, bytes.Repeat([]byte{0xa5}, 8)) {
+		t.Errorf("not filled: %x", b)
 	}
 }

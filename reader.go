@@ -59,7 +59,9 @@ func (r *RNG) fill(b []byte) error {
 		}
 		// As fillContext begins, which is for more than one request.
 		if len(b) <= h.Value.mech.chunk && r.cfg.ReseedInterval >= 0 {
-			if _, err := r.generateFrom(h, b); err != errUnseeded {
+			// Less than all comes from another shard that is switched to a mechanism for
+			// shorter requests meanwhile: then all is made anew.
+			if n, err := r.generateFrom(h, b); err != errUnseeded && (err != nil || n == len(b)) {
 				return err
 			}
 		} else {

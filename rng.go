@@ -392,7 +392,7 @@ type instance struct {
 	ahead    []byte        // generated ahead of need; what has been used is zero
 	next     int           // the first byte of it not yet used
 	combiner *combiner     // of what is ahead with the inputs of a request; may be nil
-	keyed    bool          // combiner has a key from the present seed
+	keyed    bool          // combiner has a key from after the last fresh inputs of the mechanism
 	fresh    []byte        // additional input
 	tmp      []byte        // output of mechanisms that are not ours
 }
@@ -594,7 +594,11 @@ func (in *instance) output(b []byte, first bool) error {
 			in.stale += len(b)
 			return in.raw(b, false)
 		}
-		return in.raw(b, in.mixes(len(b), in.mech.ahead))
+		fresh := in.mixes(len(b), in.mech.ahead)
+		if fresh {
+			in.keyed = false
+		}
+		return in.raw(b, fresh)
 	}
 	if n := in.take(b); n < len(b) {
 		if err := in.refill(); err != nil {

@@ -30,7 +30,7 @@ type Status struct {
 	Entropy int           `json:"entropy"` // collected towards the next seed, bits
 	Verdict string        `json:"verdict"` // of the strategy on the latest round, in words
 
-	OutputBuffer       int    `json:"output_buffer"` // bytes ahead of need in each shard
+	OutputBuffer       int    `json:"output_buffer"` // bytes that a shard makes of the same inputs, no more than 992 of them ahead of need
 	OutputBufferReason string `json:"output_buffer_reason"`
 
 	Memory            string `json:"memory"`             // the least grade that state is in: "secret", "locked", "droppable", "private" or "heap"
@@ -253,7 +253,7 @@ func (s Status) String() string {
 	line("LRNG fully seeded: %v", s.Level >= seeding.FullySeeded)
 	line("LRNG entropy level: %d", s.Entropy)
 	line("Reseed: %s", s.Claim.ReseedFrequency)
-	line("Output ahead of need: %d bytes (%s)", s.OutputBuffer, s.OutputBufferReason)
+	line("Output ahead of need: %d bytes (%s)", min(s.OutputBuffer, refillSize), s.OutputBufferReason)
 	if s.MemoryReason == "" {
 		line("Memory: %s", s.Memory)
 	} else {

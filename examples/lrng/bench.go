@@ -32,7 +32,7 @@ Each number is the best of three measurements, between which the others take tur
 lasts as long as -time says, the whole command some hundred times of that.
 
   unbuffered      each read is combined with fresh bytes of the operating system
-  buffered        1024 bytes are generated ahead of need
+  buffered        output is generated ahead of need, 1024 bytes with the same inputs
   fresh           prediction resistance: the sources are asked for every 32 bytes
   seeds           full entropy from the sources alone, no generator
 `,

@@ -64,7 +64,7 @@ var generator = []metric[*lrng.Status]{
 		func(s *lrng.Status) float64 { return float64(s.SecurityStrength) }),
 	newMetric("collected_entropy", "Entropy collected towards the next seed, in bits.", gauge,
 		func(s *lrng.Status) float64 { return float64(s.Entropy) }),
-	newMetric("output_buffer_bytes", "Output that each shard generates ahead of need.", gauge,
+	newMetric("output_buffer_bytes", "Output that each shard makes of the same inputs, up to 992 bytes ahead of need.", gauge,
 		func(s *lrng.Status) float64 { return float64(s.OutputBuffer) }),
 	newMetric("shards", "Number of generator instances.", gauge,
 		func(s *lrng.Status) float64 { return float64(len(s.Instances)) }),

@@ -34,7 +34,7 @@ func thisMachine() machine {
 		Date:   time.Now().UTC().Format(time.DateOnly),
 	}
 	st := lrng.Default().Status()
-	m.Package = fmt.Sprintf("%s, %d bytes ahead of need: %s; memory: %s", st.DRNG, st.OutputBuffer, st.OutputBufferReason, st.Memory)
+	m.Package = fmt.Sprintf("%s, %d bytes with the same inputs, ahead of need: %s; memory: %s", st.DRNG, st.OutputBuffer, st.OutputBufferReason, st.Memory)
 	if m.CPU == "" {
 		m.CPU = "unknown"
 	}

@@ -14,6 +14,7 @@ type arena struct {
 	used   []bool // by line
 	free   int    // lines that are not
 	blocks int
+	short  bool // there are no pages under some of its lines, which are out of use
 	large  bool // made for one large block
 
 	// canaries are one word at the end of each page of memory that the kernel may drop:
@@ -98,6 +99,7 @@ func (a *arena) provide(lines int) error {
 
 // cut takes the lines that there are no pages under out of use.
 func (a *arena) cut() {
+	a.short = true
 	for i := a.ready / Line; i < len(a.used); i++ {
 		if !a.used[i] {
 			a.used[i] = true

@@ -285,7 +285,9 @@ func (m *memory) alloc(size int, least Grade, lasting bool) (lease, error) {
 		// A new arena has the pages for its first block, so that this ends.
 		if err := a.provide(at + lines); err != nil {
 			m.refusals[a.grade] = err
-			a.cut()
+			if a.cut(); a.blocks == 0 {
+				m.drop(a)
+			}
 			continue
 		}
 		a.take(at, lines)
@@ -358,13 +360,17 @@ func (m *memory) why(least Grade) error {
 }
 
 // giveBack takes the lines of a block back. An arena that is empty is unmapped, unless it
-// is the only one of its grade: the next generator will want it.
+// is the only one of its grade and whole: the next generator will want it.
 func (m *memory) giveBack(l lease) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	a := l.arena
 	a.giveBack(l.bytes)
 	if a.blocks > 0 {
+		return
+	}
+	if a.short {
+		m.drop(a)
 		return
 	}
 	for _, other := range m.arenas {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -181,6 +182,44 @@ func TestGuardPages(t *testing.T) {
 			t.Errorf("%v: the guard pages do not guard, or too much", g)
 		}
 		unmap(a.base, a.size)
+	}
+}
+
+// An arena that there was once no page for is given up when it is empty, and another one has all.
+func TestNoPageForAWhile(t *testing.T) {
+	a, err := newArena(Secret, 1)
+	if err != nil {
+		t.Skipf("no secret memory: %v", err)
+	}
+	page := pageSize()
+	if a.size < 2*page {
+		t.Skip("an arena has one page here")
+	}
+	m := &memory{marker: newMarker(), arenas: []*arena{a}, locked: a.size}
+	m.marker.Store(present)
+	defer func() {
+		for _, a := range m.arenas {
+			unmap(a.base, a.size)
+		}
+	}()
+	first, err := m.alloc(1, Heap, true)
+	if err != nil || first.arena != a {
+		t.Fatal(err)
+	}
+	if err := unix.Mprotect(bytesAt(unsafe.Add(a.base, page), page), unix.PROT_NONE); err != nil {
+		t.Fatal(err)
+	}
+	second, err := m.alloc(page, Heap, true)
+	if err != nil || second.arena == a {
+		t.Fatalf("a block that there is no page for: %v", err)
+	}
+	m.giveBack(first)
+	if slices.Contains(m.arenas, a) {
+		t.Error("the arena is kept")
+	}
+	third, err := m.alloc(page, Heap, true)
+	if err != nil || third.block().Grade() != Secret {
+		t.Errorf("%v memory, %v", third.block().Grade(), err)
 	}
 }
 
