@@ -164,6 +164,16 @@ func scene(t *testing.T) *scripted {
 		t.Fatal(err)
 	}
 	r.Read(make([]byte, 1<<20))
+	// A source that was asked for a seed which others completed may have been told to stop, which
+	// is an error until it is asked again.
+	for range 10 {
+		if !slices.ContainsFunc(r.Status().Sources, func(s lrng.SourceStatus) bool { return s.Error != "" && s.Health != "unavailable" }) {
+			break
+		}
+		if err := r.Reseed(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return &scripted{status: r.Status()}
 }
 
