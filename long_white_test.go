@@ -387,3 +387,73 @@ func TestCopiedInFreshRead(t *testing.T) {
 		}
 	}
 }
+
+// The last bytes of a long request to ChaCha20 are those that were ahead, where they would
+// begin another pass over its blocks.
+func TestOverhang(t *testing.T) {
+	outsideFIPS(t)
+	chacha := func() (drng.DRNG, error) { return drng.NewChaCha20(), nil }
+	for _, tt := range []struct {
+		what string
+		c    Config
+		n    int // the length of the read, in bytes
+		want int // bytes of it that were ahead
+	}{
+		{"quick", Config{DRNG: chacha, OutputBuffer: 1 << 16}, quickMost, quickMost},
+		{"a little more", Config{DRNG: chacha, OutputBuffer: 1 << 16}, quickMost + 1, 17},
+		{"all that is ahead at a time, and the key", Config{DRNG: chacha, OutputBuffer: 1 << 16}, refillSize, 0},
+		{"one byte more", Config{DRNG: chacha, OutputBuffer: 1 << 16}, refillSize + 1, 1},
+		{"the longest", Config{DRNG: chacha, OutputBuffer: 1 << 16}, refillSize + 64, 64},
+		{"too long", Config{DRNG: chacha, OutputBuffer: 1 << 16}, refillSize + 65, 0},
+		{"1 KiB", Config{DRNG: chacha, OutputBuffer: 1 << 16}, 1024, 32},
+		{"a chunk", Config{DRNG: chacha, OutputBuffer: 1 << 16}, maxChunk, 32},
+		{"two chunks", Config{DRNG: chacha, OutputBuffer: 1 << 16}, 2 * maxChunk, 64},
+		{"a chunk and a little", Config{DRNG: chacha, OutputBuffer: 1 << 16}, maxChunk + 20, 32},
+		{"a little ahead", Config{DRNG: chacha, OutputBuffer: refillSize - 1}, 1024, 0},
+		{"nothing ahead", Config{DRNG: chacha, OutputBuffer: -1}, 1024, 0},
+		{"to be combined", Config{DRNG: chacha}, 1024, 0},
+		{"another mechanism", Config{DRNG: func() (drng.DRNG, error) { return drng.NewXDRBG(), nil }, OutputBuffer: 1 << 16}, 1024, 0},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			on := still()
+			if tt.c.OutputBuffer == 0 {
+				on.virtual, on.known = true, true
+			}
+			tt.c.Shards = 1
+			r := start(t, on, tt.c)
+			if _, err := r.Read(make([]byte, 16)); err != nil {
+				t.Fatal(err)
+			}
+			look := func() (next int, ahead []byte) {
+				h := r.shards.LockIndex(0)
+				defer h.Unlock()
+				return h.Value.next, slices.Clone(h.Value.ahead)
+			}
+			next, ahead := look()
+			b := make([]byte, tt.n)
+			if _, err := r.Read(b); err != nil {
+				t.Fatal(err)
+			}
+			end, rest := look()
+			if end-next != tt.want {
+				t.Errorf("%d bytes that were ahead; want %d", end-next, tt.want)
+			}
+			if !slices.Equal(rest[:end], make([]byte, end)) {
+				t.Error("what was read is still ahead")
+			}
+			want := ahead[next : next+tt.want]
+			if tt.n > maxChunk {
+				if !slices.Equal(b[maxChunk-32:maxChunk], want[:32]) {
+					t.Error("the end of the first chunk is not what was ahead")
+				}
+				want = want[32:]
+			}
+			if !slices.Equal(b[tt.n-len(want):], want) {
+				t.Error("the end is not what was ahead")
+			}
+			if slices.Equal(b[:16], make([]byte, 16)) {
+				t.Error("the beginning was not filled")
+			}
+		})
+	}
+}

@@ -104,6 +104,7 @@ type mechanism struct {
 	hardened bool   // no signals while it computes: see Config
 	combine  bool   // what is generated ahead is no output before it is combined: see combiner
 	buffer   int    // bytes generated ahead at a time, output or not
+	passes   bool   // long requests have an overhang
 	machine  *machine
 }
 
@@ -292,6 +293,8 @@ func (r *RNG) newMechanism(f func() (drng.DRNG, error)) (*mechanism, drng.DRNG, 
 		}
 		m.combine, m.buffer = true, refillSize
 	}
+	_, chacha := d.(*drng.ChaCha20)
+	m.passes = chacha && m.buffer == refillSize && !m.combine
 	m.most = min(c.MaxWithoutReseed, m.info.ReseedInterval)
 	m.due = min(c.ReseedRequests, m.most)
 	return m, d, nil
@@ -588,28 +591,59 @@ func (in *instance) read(b []byte, first bool) error {
 // output is read without looking at the memory. It takes what was generated ahead of need
 // where there is any and it is worth it.
 func (in *instance) output(b []byte, first bool) error {
-	// What a request of its own costs is shared by more bytes, the longer it is.
-	if len(b) > (len(in.ahead)+1)/2 || !first {
-		if !first {
-			in.stale += len(b)
-			return in.raw(b, false)
-		}
-		fresh := in.mixes(len(b), in.mech.ahead)
-		if fresh {
-			in.keyed = false
-		}
-		return in.raw(b, fresh)
-	}
-	if n := in.take(b); n < len(b) {
-		if err := in.refill(); err != nil {
+	if first && len(b) <= (len(in.ahead)+1)/2 {
+		if err := in.takeAll(b); err != nil {
 			clear(b)
 			return err
 		}
-		in.take(b[n:])
+		if in.combiner != nil && !in.combiner.combine(b, in.mech.machine) {
+			in.stats.Unmixed++
+		}
+		return nil
 	}
-	if in.combiner != nil && !in.combiner.combine(b, in.mech.machine) {
-		in.stats.Unmixed++
+	// What a request of its own costs is shared by more bytes, the longer it is.
+	n := len(b) - in.mech.overhang(len(b))
+	if err := in.takeAll(b[n:]); err != nil {
+		clear(b)
+		return err
 	}
+	fresh := false
+	if first {
+		fresh = in.mixes(n, in.mech.ahead)
+	} else {
+		in.stale += n
+	}
+	if fresh {
+		in.keyed = false
+	}
+	err := in.raw(b[:n], fresh)
+	if err != nil {
+		clear(b)
+	}
+	return err
+}
+
+// overhang returns how many bytes at the end of a long request of n bytes are better taken of what
+// is ahead: those for which ChaCha20, with the next key, would begin another pass over blocks
+// that are computed side by side. All powers of two have 32 of them.
+func (m *mechanism) overhang(n int) int {
+	const pass, key, most = 8 * 64, 32, 64
+	if k := (n + key) % pass; m.passes && k <= most && k < n {
+		return k
+	}
+	return 0
+}
+
+// takeAll fills b, which is no longer than what is generated ahead at a time, with that.
+func (in *instance) takeAll(b []byte) error {
+	n := in.take(b)
+	if n == len(b) {
+		return nil
+	}
+	if err := in.refill(); err != nil {
+		return err
+	}
+	in.take(b[n:])
 	return nil
 }
 
