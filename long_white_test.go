@@ -79,12 +79,14 @@ func TestLongReadInputs(t *testing.T) {
 		{Config{OutputBuffer: -1}, 1 << 16, []int{16, 16, 16, 16}, 16},
 		{Config{}, 1<<16 + 1, []int{16, 16, 16, 16, 16}, 17}, // the last byte is combined with what a refill without inputs brought
 		{Config{}, 4097, []int{16}, 2},
-		{Config{OutputBuffer: 1000}, 4097, []int{16}, 2},
-		{Config{OutputBuffer: 1000}, 496, []int{16}, 1}, // a refill
-		{Config{OutputBuffer: 1000}, 497, []int{16}, 1}, // more than a half
-		{Config{OutputBuffer: 4096}, 1 << 14, []int{16}, 4},
-		{Config{OutputBuffer: 1 << 16}, 1<<16 + 1, []int{16, 16}, 17},
-		{Config{OutputBuffer: 1000, ReseedBits: 1 << 14}, 2048, []int{16}, 1},
+		{Config{OutputBuffer: 1000}, 4097, []int{16, 16}, 2}, // the overhang is from a refill
+		{Config{OutputBuffer: 1000}, 496, []int{16}, 1},      // a refill
+		{Config{OutputBuffer: 1000}, 600, []int{16}, 1},      // more than a half
+		{Config{OutputBuffer: 1000}, 497, []int{16, 16}, 1},  // with an overhang
+		{Config{OutputBuffer: 4096}, 1 << 14, []int{16, 16}, 4},
+		{Config{OutputBuffer: 1 << 16}, 1<<16 + 1, []int{16}, 17}, // the last byte is of the refill
+		{Config{OutputBuffer: 1 << 16}, 1<<17 + 1, []int{16, 16}, 33},
+		{Config{OutputBuffer: 1000, ReseedBits: 1 << 14}, 2048, []int{16, 16}, 1},
 	} {
 		if tt.c.OutputBuffer == 0 && !canCombine() {
 			continue
