@@ -14,6 +14,7 @@ type age struct {
 	old   atomic.Bool
 	armed atomic.Bool               // a timer is under way
 	born  atomic.Pointer[time.Time] // nil before the first restart
+	epoch *epoch                    // ends with the life; may be nil
 }
 
 // newAge returns the age for shard index where shard 0 lives for interval. Each
@@ -55,6 +56,7 @@ func (a *age) ring() {
 	}
 	a.armed.Store(false)
 	a.old.Store(true)
+	a.epoch.end()
 }
 
 // left returns how long the present life still lasts. The monotonic clock of some

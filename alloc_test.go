@@ -86,6 +86,9 @@ func TestRNGDoesNotAllocate(t *testing.T) {
 			if err := r.Wait(ctx, seeding.FullySeeded); err != nil {
 				t.Fatal(err)
 			}
+			unshared := r.Unshared()
+			defer unshared.Close()
+			unshared.Uint64() // it takes its memory
 			for _, f := range []struct {
 				name string
 				f    func()
@@ -96,6 +99,10 @@ func TestRNGDoesNotAllocate(t *testing.T) {
 				{"10000 bytes", func() { var b [10000]byte; r.Read(b[:]); sink ^= b[0] }},
 				{"ReadContext", func() { var b [32]byte; r.ReadContext(ctx, b[:]); sink ^= b[0] }},
 				{"Uint64", func() { sink ^= byte(r.Uint64()) }},
+				{"unshared, 32 bytes", func() { var b [32]byte; unshared.Read(b[:]); sink ^= b[0] }},
+				{"unshared, 300 bytes", func() { var b [300]byte; unshared.Read(b[:]); sink ^= b[0] }},
+				{"unshared, 3000 bytes", func() { var b [3000]byte; unshared.Read(b[:]); sink ^= b[0] }},
+				{"unshared, Uint64", func() { sink ^= byte(unshared.Uint64()) }},
 			} {
 				checkAllocs(t, f.name, 0, f.f)
 			}

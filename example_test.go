@@ -11,6 +11,7 @@ import (
 	"math/big"
 	mathrand "math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/lrng-go/lrng"
@@ -166,6 +167,44 @@ func ExampleRNG_Uint64() {
 	// Output:
 	// true
 	// 0 51
+}
+
+// Many keys for one goroutine, from a reader of its own.
+func ExampleRNG_Unshared() {
+	r, err := lrng.New(lrng.Config{OutputBuffer: 4096}) // nobody copies this machine
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			u := r.Unshared() // not to be shared
+			defer u.Close()
+			var key [32]byte
+			for range 1000 {
+				if _, err := u.Read(key[:]); err != nil {
+					log.Fatal(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	fmt.Println(r.Status().Instances[0].Bytes > 0)
+	// Output:
+	// true
+}
+
+// Numbers for one goroutine.
+func ExampleUnsharedReader_Uint64() {
+	u := lrng.Default().Unshared()
+	defer u.Close()
+	dice := mathrand.New(u)
+	n := 1 + dice.IntN(6)
+	fmt.Println(1 <= n && n <= 6)
+	// Output:
+	// true
 }
 
 // A generator with one more source than the default ones.

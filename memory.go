@@ -140,6 +140,7 @@ func (in *instance) free() {
 		in.memory.Free()
 	}
 	in.memory, in.combiner, in.fresh, in.tmp, in.ahead, in.next = nil, nil, nil, nil, nil, 0
+	in.epoch.end()
 }
 
 // memoryStatus returns the name of the least grade of memory that the generator has its

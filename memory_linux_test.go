@@ -104,6 +104,7 @@ const (
 	childMechanism             // so was one to the mechanism
 	childSeed                  // the seed of its own was refused
 	childFresh                 // there is no output after that
+	childUnshared              // nor by an UnsharedReader
 )
 
 func (c forkCase) run() error {
@@ -132,6 +133,10 @@ func (c forkCase) run() error {
 	}
 	time.Sleep(10 * time.Millisecond)
 	nonblocking := r.Nonblocking()
+	unshared := r.Unshared()
+	if _, err := unshared.Read(make([]byte, 10)); err != nil {
+		return err
+	}
 	h := r.shards.LockIndex(0)
 	in := &h.Value
 	h.Unlock()
@@ -166,6 +171,12 @@ func (c forkCase) run() error {
 		if n, err := nonblocking.Read(p); n != len(p) || err != nil || zeros(p) {
 			wrong |= childFresh
 		}
+		for i := range p {
+			p[i] = 0
+		}
+		if n, err := unshared.Read(p); n != len(p) || err != nil || zeros(p) {
+			wrong |= childUnshared
+		}
 		syscall.RawSyscall(syscall.SYS_EXIT_GROUP, wrong, 0, 0)
 	}
 	// A child that the runtime wants to do something else just now waits for threads
@@ -197,6 +208,11 @@ func (c forkCase) run() error {
 	out := make([]byte, 5000)
 	if n, err := nonblocking.Read(out); n != len(out) || err != nil {
 		return fmt.Errorf("the parent: %d, %v", n, err)
+	}
+	for i := range 20 { // what was kept, as it is
+		if _, err := unshared.Read(out[i*100 : i*100+100]); err != nil {
+			return err
+		}
 	}
 	for i := 0; i+8 <= 100; i++ {
 		if bytes.Contains(out, shared[i:i+8]) {
@@ -423,5 +439,40 @@ func TestQuickVanishes(t *testing.T) {
 	b := bytes.Repeat([]byte{0xa5}, 16)
 	if r.quick(in, b) || !bytes.Equal(b, make([]byte, 16)) {
 		t.Errorf("served: %x", b)
+	}
+}
+
+// What an UnsharedReader kept in memory that the kernel has dropped is not handed out: it is zero.
+func TestUnsharedVanishes(t *testing.T) {
+	for {
+		b, err := secmem.Alloc(1024, secmem.Heap)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Free()
+		if b.Grade() < secmem.Droppable {
+			t.Skip("no memory that the kernel drops")
+		}
+		if b.Grade() == secmem.Droppable {
+			break
+		}
+	}
+	_, u := unshared(t, still(), Config{OutputBuffer: 1 << 16})
+	if g := u.memory.Grade(); g != secmem.Droppable {
+		t.Fatalf("in %v memory", g)
+	}
+	for range 3 {
+		page := uintptr(os.Getpagesize())
+		begin := uintptr(unsafe.Pointer(unsafe.SliceData(u.kept))) &^ (page - 1)
+		if _, _, errno := syscall.Syscall(syscall.SYS_MADVISE, begin, page, 4); errno != 0 { // MADV_DONTNEED
+			t.Fatal(errno)
+		}
+		if u.good() || u.quick(make([]byte, 16)) {
+			t.Error("handed out")
+		}
+		b := make([]byte, 16)
+		if n, err := u.Read(b); n != 16 || err != nil || zeros(b) || len(u.kept) == 0 || zeros(u.kept[u.next:]) {
+			t.Errorf("%d, %v: %x", n, err, b)
+		}
 	}
 }

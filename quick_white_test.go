@@ -2,6 +2,7 @@ package lrng
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -240,10 +241,22 @@ func TestQuickSelfTestFailed(t *testing.T) {
 		return
 	}
 	r, in := locked(t, still(), Config{OutputBuffer: 1000})
-	selftest.Fail("injected") // has the generator wiped as soon as the shard is unlocked
+	other, u := unshared(t, still(), Config{OutputBuffer: 1000})
+	h := other.shards.LockIndex(0)
+	selftest.Fail("injected") // has the generators wiped as soon as the shards are unlocked
 	b := bytes.Repeat([]byte{0xa5}, 16)
 	if next := in.next; !in.seeded || r.quick(in, b) || in.next != next || !bytes.Equal(b, bytes.Repeat([]byte{0xa5}, 16)) {
 		t.Errorf("seeded: %v, %d bytes used: %x", in.seeded, in.next-next, b)
+	}
+	if other.epoch.now() != u.epoch || u.quick(b) {
+		t.Error("an UnsharedReader hands out what it kept")
+	}
+	h.Unlock()
+	for _, size := range []int{16, 1000} {
+		b := bytes.Repeat([]byte{0xa5}, size)
+		if n, err := u.Read(b); n != 0 || !errors.Is(err, ErrSelfTest) || !zeros(b) {
+			t.Errorf("UnsharedReader: %d, %v", n, err)
+		}
 	}
 }
 

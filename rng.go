@@ -53,6 +53,7 @@ type RNG struct {
 
 	shards *shard.Set[instance]
 	wants  []atomic.Bool // shard n is to be seeded
+	epoch  *epoch        // of what the shards generate
 	level  atomic.Int32  // a seeding.Level
 	lost   atomic.Bool   // the full level, and nobody has logged it yet
 
@@ -141,6 +142,7 @@ func newOn(on *machine, c Config) (*RNG, error) {
 		naps:       make(map[chan struct{}]struct{}),
 		shards:     shard.New[instance](c.Shards),
 		wants:      make([]atomic.Bool, c.Shards),
+		epoch:      new(epoch),
 		machine:    on,
 	}
 	if c.Hardened {
@@ -152,6 +154,7 @@ func newOn(on *machine, c Config) (*RNG, error) {
 	r.strategy = safeStrategy{c.Strategy}
 	r.warn = r.log.waiting
 	r.tested = newAge(testInterval, 0)
+	r.tested.epoch = r.epoch
 	if err := checkConditioner(c.Conditioner); err != nil {
 		return nil, fmt.Errorf("lrng: Config.Conditioner: %w", err)
 	}
@@ -348,7 +351,9 @@ func (r *RNG) addInstances() error {
 		}
 		h := r.shards.LockIndex(i)
 		h.Value.index = i
+		h.Value.epoch = r.epoch
 		h.Value.age = newAge(r.cfg.ReseedInterval, i)
+		h.Value.age.epoch = r.epoch
 		err = r.equip(&h.Value, d, m, m.buffer)
 		h.Unlock()
 		if err != nil {
@@ -382,6 +387,7 @@ type instance struct {
 	instantiated bool // d has had its first seed
 	compared     bool // the first output of d was not a known answer
 	age          *age // nil: without limit
+	epoch        *epoch
 	stats        InstanceStatus
 	generation   uint64 // of the machine, when the seed was collected
 
@@ -481,6 +487,7 @@ func (in *instance) dropAhead() {
 		zero.Bytes(in.ahead)
 	}
 	in.next = len(in.ahead)
+	in.epoch.end()
 }
 
 // wipe returns the instance to the state before its first seed.
@@ -768,20 +775,7 @@ func (r *RNG) quick(in *instance, b []byte) bool {
 	}
 
 	ahead := in.ahead[next:end:end]
-	switch len(b) {
-	case 8: // a number
-		*(*[8]byte)(b) = *(*[8]byte)(ahead)
-		*(*[8]byte)(ahead) = [8]byte{}
-	case 16: // a key, a nonce, a UUID: without the loops of copy and clear
-		*(*[16]byte)(b) = *(*[16]byte)(ahead)
-		*(*[16]byte)(ahead) = [16]byte{}
-	case 32:
-		*(*[32]byte)(b) = *(*[32]byte)(ahead)
-		*(*[32]byte)(ahead) = [32]byte{}
-	default:
-		copy(b, ahead)
-		clear(ahead)
-	}
+	handOut(b, ahead)
 	in.next = end
 	if in.combiner != nil && !in.combiner.combine(b, in.mech.machine) {
 		in.stats.Unmixed++
@@ -793,6 +787,24 @@ func (r *RNG) quick(in *instance, b []byte) bool {
 	}
 	in.count(len(b))
 	return true
+}
+
+// handOut moves what is ahead to b, of the same length. Numbers, keys, nonces and UUIDs go without the
+// calls of copy and clear; an assignment of more than 16 bytes would be such a call, too.
+func handOut(b, ahead []byte) {
+	switch {
+	case len(b) == 8:
+		*(*[8]byte)(b) = *(*[8]byte)(ahead)
+		*(*[8]byte)(ahead) = [8]byte{}
+	case len(b)%16 == 0 && len(b) <= 64:
+		for ; len(b) >= 16 && len(ahead) >= 16; b, ahead = b[16:], ahead[16:] {
+			*(*[16]byte)(b) = *(*[16]byte)(ahead)
+			*(*[16]byte)(ahead) = [16]byte{}
+		}
+	default:
+		copy(b, ahead)
+		clear(ahead)
+	}
 }
 
 // copied reports whether the machine was copied since the instance was seeded, or it

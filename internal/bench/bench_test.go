@@ -257,7 +257,7 @@ func TestTargets(t *testing.T) {
 func TestTargetTable(t *testing.T) {
 	sections := plan()
 	res := synthetic(sections, func(k key) (float64, bool) {
-		if k.section == "throughput" && k.name == "lrng own" && k.metric == cpuTime {
+		if k.section == "throughput" && k.name == "lrng unshared" && k.metric == cpuTime {
 			return 10, true // 10 times as fast as all others
 		}
 		if k.section == "latency" {
@@ -272,7 +272,7 @@ func TestTargetTable(t *testing.T) {
 		t.Errorf("%d rows for %d targets", len(table)-1, len(targets))
 	}
 	for name, want := range map[string][]string{
-		"own instance":                       {"32 B", cryptoRand, "times 7.00", "10.00", "met"},
+		"unshared reader":                    {"32 B", cryptoRand, "times 7.00", "10.00", "met"},
 		"read-ahead, one goroutine":          {"16 B, 32 B, 64 B", cryptoRand, "times 3.50 / 4.50 / 5.50", "1.00", "**not met**"},
 		"p99.9, reseeding in the background": {"32 B", cryptoRand, "times 0.77", notMeasured, "not measured"},
 		"GetSeed":                            {"32 B", "ESDM, " + elsewhere, "at most 4.70 ms", "100 ns", "met"},

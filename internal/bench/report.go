@@ -148,6 +148,7 @@ var legend = [][]string{
 	{"lrng.Read", "the package as a program gets it that changes its import line, with the zero Config"},
 	{"lrng ahead", "Config{OutputBuffer: 65536}: output is generated ahead of need, 992 bytes at a time, and erased as it is handed out; 65536 bytes share the bytes of the operating system"},
 	{"lrng own", "the same with Shards: 1, which one goroutine uses alone"},
+	{"lrng unshared", "RNG.Unshared of one generator as in lrng ahead: each goroutine has a reader of its own"},
 	{"lrng fresh", "Config{OutputBuffer: -1}: nothing is generated ahead; 16 bytes of the operating system, and more, go into the state in each read"},
 	{"lrng CTR …", "the same with CTR_DRBG, AES-256 and derivation function; without CTR it is ChaCha20 with 20 rounds"},
 	{"FIPS mode", "with GODEBUG=fips140=on, in a process of its own; lrng uses CTR_DRBG and the primitives of the standard library"},

@@ -51,6 +51,13 @@ func subjects() []subject {
 		{name: "package", open: func() (operation, error) { return reader(lrng.Read), warm(lrng.Default()) }, shared: true},
 		{name: "ahead", open: generator(lrng.Config{OutputBuffer: ahead}), shared: true},
 		{name: "own", open: generator(lrng.Config{OutputBuffer: ahead, Shards: 1})},
+		{name: "unshared", open: func() (operation, error) {
+			r, err := oneGenerator()
+			if err != nil {
+				return nil, err
+			}
+			return reader(r.Unshared().Read), nil
+		}},
 		{name: "fresh", open: generator(lrng.Config{OutputBuffer: -1}), shared: true},
 		{name: "ahead CTR", open: generator(lrng.Config{OutputBuffer: ahead, DRNG: newCTR}), shared: true},
 		{name: "own CTR", open: generator(lrng.Config{OutputBuffer: ahead, DRNG: newCTR, Shards: 1})},
@@ -69,6 +76,13 @@ func subjects() []subject {
 		{name: "Uint64 package", open: numbers(lrng.Config{}), shared: true},
 		{name: "Uint64 ahead", open: numbers(lrng.Config{OutputBuffer: ahead}), shared: true},
 		{name: "Uint64 own", open: numbers(lrng.Config{OutputBuffer: ahead, Shards: 1})},
+		{name: "Uint64 unshared", open: func() (operation, error) {
+			r, err := oneGenerator()
+			if err != nil {
+				return nil, err
+			}
+			return source(r.Unshared()), nil
+		}},
 		{name: "Uint64 fresh", open: numbers(lrng.Config{OutputBuffer: -1}), shared: true},
 
 		{name: "PredictionResistant", open: func() (operation, error) {
@@ -258,6 +272,9 @@ func generator(c lrng.Config) func() (operation, error) {
 		return reader(r.Read), nil
 	}
 }
+
+// oneGenerator returns the generator whose readers are not shared.
+var oneGenerator = sync.OnceValues(func() (*lrng.RNG, error) { return newGenerator(lrng.Config{OutputBuffer: ahead}) })
 
 // numbers returns an open that makes numbers by math/rand/v2 on a generator of its own.
 func numbers(c lrng.Config) func() (operation, error) {

@@ -35,9 +35,9 @@ var targets = []target{
 		sizes: []int{16, 32, 64}, than: cryptoRand, times: []float64{3.5, 4.5, 5.5}},
 	{what: "the same", section: "throughput", metric: cpuTime, ours: []string{"lrng ahead"},
 		sizes: []int{16, 32, 64}, than: "frand 1.4 shared", times: []float64{1, 1, 1}},
-	{what: "own instance", section: "throughput", metric: cpuTime, ours: []string{"lrng own"},
+	{what: "unshared reader", section: "throughput", metric: cpuTime, ours: []string{"lrng unshared"},
 		sizes: []int{32}, than: cryptoRand, times: []float64{7}},
-	{what: "the same", section: "throughput", metric: cpuTime, ours: []string{"lrng own"},
+	{what: "the same", section: "throughput", metric: cpuTime, ours: []string{"lrng unshared"},
 		sizes: []int{32}, than: "frand 1.4 own", times: []float64{1}},
 	{what: "default mode", section: "throughput", metric: cpuTime, ours: []string{"lrng.Read"},
 		sizes: []int{16, 32, 64}, than: cryptoRand, times: []float64{1, 1, 1}},
@@ -81,9 +81,9 @@ var targets = []target{
 
 	{what: "Uint64 through math/rand/v2", section: "Uint64", metric: cpuTime, ours: []string{"lrng ahead"},
 		sizes: []int{8}, than: "frand 1.4 shared", times: []float64{1}},
-	{what: "the same, own instance", section: "Uint64", metric: cpuTime, ours: []string{"lrng own"},
+	{what: "the same, unshared reader", section: "Uint64", metric: cpuTime, ours: []string{"lrng unshared"},
 		sizes: []int{8}, than: "frand 1.4 own", times: []float64{1}},
-	{what: "the same", section: "Uint64", metric: cpuTime, ours: []string{"lrng own"},
+	{what: "the same", section: "Uint64", metric: cpuTime, ours: []string{"lrng unshared"},
 		sizes: []int{8}, than: "math/rand/v2", times: []float64{1 / 1.5}},
 
 	{what: "two goroutines against one, shared generator", section: "shared", metric: wallTime,
@@ -100,7 +100,7 @@ var targets = []target{
 		sizes: []int{32}, than: cryptoRand, times: []float64{1 / 1.3}},
 
 	{what: "allocations in a read, every size", section: "throughput", metric: allocs,
-		ours:  append([]string{"lrng CTR ahead", "lrng CTR own", "lrng CTR fresh"}, chachaModes...),
+		ours:  append([]string{"lrng unshared", "lrng CTR ahead", "lrng CTR own", "lrng CTR fresh"}, chachaModes...),
 		sizes: throughput.sizes},
 	{what: "the same in FIPS mode", section: "throughput", metric: allocs, ours: []string{"lrng.Read, FIPS mode", "lrng ahead, FIPS mode", "lrng fresh, FIPS mode"},
 		sizes: throughput.sizes},

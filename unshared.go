@@ -1,0 +1,255 @@
+package lrng
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+	"sync/atomic"
+
+	"github.com/lrng-go/lrng/internal/secmem"
+	"github.com/lrng-go/lrng/internal/selftest"
+	"github.com/lrng-go/lrng/internal/twins"
+	"github.com/lrng-go/lrng/internal/zero"
+	"github.com/lrng-go/lrng/seeding"
+)
+
+// An UnsharedReader reads from an [RNG] for one goroutine at a time. It takes output of the
+// generator in advance, and hands it out without a lock, which is half of what a small read
+// costs: a goroutine that wants many numbers or keys is served about twice as fast.
+//
+// It is NOT safe for concurrent use, other than everything else in this package: two
+// goroutines could get the same bytes. Give each its own. Overlapping calls panic when they
+// are noticed, as they mostly are; the race detector sees them all.
+//
+// In all else it is as the RNG. It keeps at most 2016 bytes, in memory of the same grade.
+// They are wiped when they are handed out, and not used any more when the RNG has been reseeded,
+// has lost its seed, is switched to another mechanism or closed, when a self-test has failed, when the
+// machine was copied, and in a child process. Where [Config].OutputBuffer does not allow output
+// that was generated in advance, it keeps nothing and is as fast as the RNG. For all limits between
+// two seeds what it takes at a time is one request.
+//
+// An UnsharedReader is an [io.Reader], and a Source of math/rand/v2.
+type UnsharedReader struct {
+	r      *RNG
+	closed bool
+	memory *secmem.Block // nil: none yet, or closed
+	kept   []byte        // in memory; what has been handed out is zero
+	next   int           // the first byte of kept that has not, or busy
+
+	// What has to be the same for kept to be worth something.
+	current    *epoch // of r
+	epoch      uint64
+	page       *twins.Page // may be nil
+	generation uint64      // of the machine
+	watched    bool        // there is more to look at before and after: see good
+}
+
+// busy as the next byte says that a call is under way. It is beyond all that is kept.
+const busy = math.MaxInt / 2
+
+// unsharedSize is how many bytes an UnsharedReader takes at a time: 31½ blocks of ChaCha20, so that
+// the rest of the 32 that are computed in two passes is the next key.
+const unsharedSize = 2*refillSize + 32
+
+// Unshared returns a reader for one goroutine at a time. It takes memory when it is first
+// used, if it has a use for it, and gives it back when it is closed, or garbage.
+func (r *RNG) Unshared() *UnsharedReader { return &UnsharedReader{r: r, current: r.epoch} }
+
+// Read fills b with random bytes, as [RNG.Read] does: it waits until the RNG is fully seeded,
+// and returns len(b) and nil, or 0 and an error with b cleared. After Close of the reader or
+// of the RNG that is [ErrClosed]. It does not allocate, but the first
+// time, and in a child process.
+func (u *UnsharedReader) Read(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	if !u.quick(b) {
+		if err := u.slow(b); err != nil {
+			return 0, err
+		}
+	}
+	return len(b), nil
+}
+
+// Uint64 returns a random number. It waits as Read does, and panics where Read returns an
+// error.
+func (u *UnsharedReader) Uint64() uint64 {
+	var b [8]byte
+	if !u.quick(b[:]) {
+		if err := u.slow(b[:]); err != nil {
+			panic(err)
+		}
+	}
+	v := binary.LittleEndian.Uint64(b[:])
+	b = [8]byte{}
+	return v
+}
+
+// quick is [RNG.quick] with what is kept here: there are fewer conditions, as the epoch
+// stands for most of them.
+func (u *UnsharedReader) quick(b []byte) bool {
+	next := u.next
+	end := next + len(b)
+	if uint(end) > uint(len(u.kept)) { // also if it is busy, or closed
+		return false
+	}
+	// One condition at a time: the compiler makes detours of many together.
+	if u.current.now() != u.epoch {
+		return false
+	}
+	if selftest.Failed() != nil {
+		return false
+	}
+	if !u.memory.Intact() {
+		return false
+	}
+	if u.watched && !u.good() {
+		return false
+	}
+
+	u.next = busy
+	handOut(b, u.kept[next:end:end])
+	u.next = end
+
+	if u.watched && !u.good() {
+		clear(b)
+		return false
+	}
+	return true
+}
+
+// good reports whether what is kept was not dropped by the kernel, and is not that of another machine,
+// too.
+func (u *UnsharedReader) good() bool {
+	if !u.memory.Kept() {
+		return false
+	}
+	if u.page == nil {
+		return true
+	}
+	g, ok := u.page.Generation()
+	return ok && g == u.generation
+}
+
+// slow fills b where there is more to do.
+func (u *UnsharedReader) slow(b []byte) error {
+	next := u.next
+	if next == busy {
+		panic("lrng: concurrent use of an UnsharedReader")
+	}
+	if u.closed {
+		clear(b)
+		return ErrClosed
+	}
+	if len(b) <= quickMost {
+		// The rest of what is kept, and the beginning of what comes then. If the machine is
+		// copied in between the copy has the former, too.
+		n, generation := u.move(b), u.generation
+		if u.refill() && (n == 0 || u.generation == generation) && u.move(b[n:]) == len(b)-n {
+			return nil
+		}
+	}
+	next, u.next = u.next, busy
+	err := u.r.fill(b)
+	u.next = next
+	return err
+}
+
+// move fills the beginning of b with what is kept, and returns how much that is.
+func (u *UnsharedReader) move(b []byte) int {
+	n := min(len(b), len(u.kept)-u.next)
+	if n == 0 || !u.quick(b[:n]) {
+		return 0
+	}
+	return n
+}
+
+// refill fills kept, and reports whether it did. What was there is wiped.
+func (u *UnsharedReader) refill() bool {
+	r, n := u.r, u.r.keeps()
+	if n == 0 || !u.reserve() {
+		u.discard()
+		return false
+	}
+	// The first seed would end the epoch.
+	if u.next = busy; r.currentLevel() < seeding.FullySeeded && r.wait(context.Background(), seeding.FullySeeded) != nil {
+		u.next = len(u.kept)
+		return false
+	}
+	u.kept = u.memory.Bytes()
+	u.kept = u.kept[:min(n, len(u.kept))] // dropped just now: none
+	u.epoch, u.page, u.generation = r.epoch.now(), r.twins.page.Load(), r.generation()
+	u.watched = u.page != nil || u.memory.Grade() == secmem.Droppable
+	ok := len(u.kept) > 0 && r.fill(u.kept) == nil
+	u.next = 0
+	if !ok {
+		u.next = len(u.kept)
+	}
+	return ok
+}
+
+// reserve sees to it that there is memory, wiped. The kernel may have dropped what there was, or the
+// process is a child.
+func (u *UnsharedReader) reserve() bool {
+	if u.memory != nil && u.memory.Intact() {
+		zero.Bytes(u.kept[u.next:])
+		return true
+	}
+	u.discard()
+	m, err := secmem.Alloc(unsharedSize, u.r.cfg.Memory.least())
+	if err != nil {
+		return false // there is the RNG
+	}
+	u.memory = m
+	return true
+}
+
+// discard gives the memory back, wiped.
+func (u *UnsharedReader) discard() {
+	if u.memory != nil {
+		u.memory.Free()
+	}
+	u.memory, u.kept, u.next = nil, nil, 0
+}
+
+// keeps returns how many bytes may be kept for one goroutine.
+func (r *RNG) keeps() int {
+	m := r.mech.Load()
+	switch {
+	case m.combine || m.watched && r.twins.page.Load() == nil:
+		return 0
+	case m.ahead >= unsharedSize:
+		return unsharedSize
+	case m.ahead >= refillSize:
+		return refillSize
+	}
+	return 0
+}
+
+// Close wipes what is kept and gives the memory back. It does nothing to the RNG. It returns nil.
+func (u *UnsharedReader) Close() error {
+	u.discard()
+	u.closed = true
+	return nil
+}
+
+// String and GoString keep what is kept out of logs.
+func (u *UnsharedReader) String() string   { return "lrng.UnsharedReader" }
+func (u *UnsharedReader) GoString() string { return "lrng.UnsharedReader" }
+
+// An epoch is a time during which nothing ends the worth of what the shards have generated: no
+// seed comes, gets old or is lost, nothing is wiped. Its methods are safe for concurrent use.
+type epoch struct {
+	n atomic.Uint64
+	_ [56]byte // it is read more often than its neighbours
+}
+
+// now returns the number of the epoch.
+func (e *epoch) now() uint64 { return e.n.Load() }
+
+// end begins the next epoch. E may be nil.
+func (e *epoch) end() {
+	if e != nil {
+		e.n.Add(1)
+	}
+}
