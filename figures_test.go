@@ -94,7 +94,8 @@ func TestFirstByte(t *testing.T) {
 	for _, s := range figureSources {
 		t.Run(s.name, func(t *testing.T) {
 			var took []time.Duration
-			for range 10 {
+			// Ten times, and on until one was not disturbed.
+			for len(took) < 10 || slices.Min(took) > s.target && len(took) < 100 {
 				c := child(t, s.name)
 				c.passed()
 				_, text, _ := strings.Cut(c.stdout, "first byte: ")
@@ -200,22 +201,19 @@ func TestReadLatency(t *testing.T) {
 	if runtime.GOMAXPROCS(0) < 2 {
 		t.Skip("with one processor, readers wait for the sources to be scheduled away")
 	}
-	const reads, target, bound, tries = 200_000, 3, 20, 5
+	const reads, target, bound, tries = 200_000, 3, 20, 20
 	r := newSeeded(t, lrng.Config{})
 	for try := 1; ; try++ {
 		quiet := quantile(latencies(t, r, reads), 999)
 		stop := reseedAlways(t, r)
 		busy := quantile(latencies(t, r, reads), 999)
-		seeds := stop()
-		if seeds == 0 {
-			t.Fatal("there was no reseed")
-		}
+		seeds := stop() // none, if the sources have waited for a processor all the time
 		t.Logf("99.9 %% of %d reads within %v, during %d reseeds within %v: %.1f times; target %d", reads, quiet, seeds, busy, float64(busy)/float64(quiet), target)
-		if busy <= bound*quiet {
+		if seeds > 0 && busy <= bound*quiet {
 			return
 		}
 		if try == tries {
-			t.Fatalf("not within %d times, in %d tries", bound, tries)
+			t.Fatalf("not within %d times during reseeds, in %d tries", bound, tries)
 		}
 	}
 }
@@ -256,7 +254,7 @@ func TestWaitingCostsNothing(t *testing.T) {
 		return
 	}
 	skipFigures(t)
-	const short, long, target, bound = 2 * time.Second, 6 * time.Second, 0.01, 0.03
+	const short, long, target, bound, tries = 2 * time.Second, 6 * time.Second, 0.01, 0.03, 5
 	for name := range hopeless {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -268,11 +266,16 @@ func TestWaitingCostsNothing(t *testing.T) {
 				}
 				return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 			}
-			a, b := cost(short), cost(long)
-			share := (b - a).Seconds() / (long - short).Seconds()
-			t.Logf("%v of CPU time in %v, %v in %v: %.2f %% of a core; target %.0f %%", a, short, b, long, 100*share, 100*target)
-			if share > bound {
-				t.Errorf("%.1f %% of a core", 100*share)
+			for try := 1; ; try++ { // the start of a process costs more on a busy machine
+				a, b := cost(short), cost(long)
+				share := (b - a).Seconds() / (long - short).Seconds()
+				t.Logf("%v of CPU time in %v, %v in %v: %.2f %% of a core; target %.0f %%", a, short, b, long, 100*share, 100*target)
+				if share <= bound {
+					return
+				}
+				if try == tries {
+					t.Fatalf("%.1f %% of a core, in %d tries", 100*share, tries)
+				}
 			}
 		})
 	}
