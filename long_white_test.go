@@ -265,7 +265,7 @@ func TestLongReadOfThirsty(t *testing.T) {
 			}}, nil
 		}})
 		b := make([]byte, 1<<16)
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		n, err := r.ReadContext(ctx, b)
 		cancel()
 		if n != len(b) || err != nil {
@@ -317,7 +317,7 @@ func TestLongReadRestless(t *testing.T) {
 			}
 		}}, nil
 	}})
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if n, err := r.ReadContext(ctx, make([]byte, 1<<15)); n != 1<<15 || err != nil {
 		t.Fatal(n, err)

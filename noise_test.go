@@ -70,7 +70,7 @@ func TestNoiseEstimate(t *testing.T) {
 			t.Errorf("%d: %v", i, err)
 		}
 		// The seed does not wait for the logger.
-		for end := time.Now().Add(5 * time.Second); log.count("noise is below its claim") < tt.logged && time.Now().Before(end); {
+		for end := time.Now().Add(time.Minute); log.count("noise is below its claim") < tt.logged && time.Now().Before(end); {
 			time.Sleep(time.Millisecond)
 		}
 		if n := log.count("noise is below its claim"); n != tt.logged {

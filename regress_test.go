@@ -102,7 +102,7 @@ func returns(t *testing.T, what string, f func()) {
 	go func() { defer close(done); f() }()
 	select {
 	case <-done:
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("%s does not return", what)
 	}
 }
@@ -156,7 +156,7 @@ func TestSourceErrorThatPanics(t *testing.T) {
 		for m := ""; m != "lrng: source failed"; {
 			select {
 			case m = <-logged:
-			case <-time.After(5 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatalf("%s: not logged", name)
 			}
 		}
@@ -387,7 +387,7 @@ func TestTestsOncePerInterval(t *testing.T) {
 	})
 	for i := range uint64(3) {
 		r.tested.old.Store(true) // as the timer does
-		for end := time.Now().Add(5 * time.Second); r.Status().SelfTests <= i && time.Now().Before(end); {
+		for end := time.Now().Add(time.Minute); r.Status().SelfTests <= i && time.Now().Before(end); {
 			time.Sleep(time.Millisecond)
 		}
 		for r.worker.Load() != idle {
@@ -794,7 +794,7 @@ func TestContextErrorIsPassedOn(t *testing.T) {
 func TestBufferWithinReseedInterval(t *testing.T) {
 	outsideFIPS(t)
 	r := white(t, Config{OutputBuffer: 1024, DRNG: func() (drng.DRNG, error) { return &fewRequests{DRNG: drng.NewChaCha20()}, nil }})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for range 100 {
 		if _, err := r.ReadContext(ctx, make([]byte, 8)); err != nil {
@@ -845,7 +845,7 @@ func TestBlockOfAByte(t *testing.T) {
 	outsideFIPS(t)
 	src := scripted("a", estest.OK(4))
 	r := white(t, Config{Sources: []es.Source{src}, Strategy: easy{}})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if n, err := r.PredictionResistant().(FreshReader).ReadContext(ctx, make([]byte, 8)); n != 8 || err != nil {
 		t.Errorf("%d, %v after %d seeds", n, err, r.Status().Seeds)
@@ -870,7 +870,7 @@ func TestPauseOutlivesBubble(t *testing.T) {
 		}
 	})
 	v.flows.Store(true)
-	for end := time.Now().Add(3 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		if _, err := r.Nonblocking().Read(make([]byte, 8)); err == nil {
 			return
 		}

@@ -556,7 +556,7 @@ func TestCopiedBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	// All shards are seeded again without being turned to.
-	for end := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+	for end := time.Now().Add(time.Minute); ; runtime.Gosched() {
 		seeded := 0
 		for _, in := range r.Status().Instances {
 			if in.Seeded {
