@@ -70,11 +70,19 @@ func twinNode() (machine, fstest.MapFS) {
 	}, files
 }
 
+// patientIdentity returns a new source on m that waits for all of the files, however busy the
+// machine is.
+func patientIdentity(m machine) *Identity {
+	s := newIdentity(m)
+	s.budget = time.Hour
+	return s
+}
+
 // identify returns the first 48 bytes that a new source on m delivers.
 func identify(t *testing.T, m machine) []byte {
 	t.Helper()
 	p := make([]byte, 48)
-	if credit, err := newIdentity(m).GetEntropy(t.Context(), p, 256); credit != 0 || err != nil {
+	if credit, err := patientIdentity(m).GetEntropy(t.Context(), p, 256); credit != 0 || err != nil {
 		t.Fatalf("credit %d, %v", credit, err)
 	}
 	return p
@@ -154,7 +162,7 @@ func TestIdentityModel(t *testing.T) {
 		return string(h.Sum(nil))
 	}
 	m, files := twinNode()
-	s := newIdentity(m)
+	s := patientIdentity(m)
 	for call := 1; call <= 2; call++ {
 		key := []string{"lrng identity", fmt.Sprint(call), "time of twin"}
 		for _, i := range items {
@@ -364,7 +372,7 @@ func TestIdentityPrivacy(t *testing.T) {
 		}
 	}
 	m.interfaces, m.process, m.program = keep(m.interfaces), keep(m.process), keep(m.program)
-	s := newIdentity(m)
+	s := patientIdentity(m)
 	p := make([]byte, 1<<12)
 	if _, err := s.GetEntropy(t.Context(), p, 0); err != nil {
 		t.Fatal(err)
