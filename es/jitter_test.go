@@ -1030,7 +1030,11 @@ func TestJitterFast(t *testing.T) {
 	best := time.Hour
 	for try := 0; try < 50 || best > figure && try < 5000; try++ {
 		start := time.Now()
-		if credit, err := j.GetEntropy(t.Context(), make([]byte, 32), 256); credit != 256 || err != nil {
+		credit, err := j.GetEntropy(t.Context(), make([]byte, 32), 256)
+		if errors.Is(err, ErrUnavailable) {
+			continue // the machine is busy
+		}
+		if credit != 256 || err != nil {
 			t.Fatal(credit, err)
 		}
 		best = min(best, time.Since(start))
