@@ -240,7 +240,10 @@ func TestSeedFileRandomKills(t *testing.T) {
 	if testing.Short() {
 		rounds = 200
 	}
-	for round := range rounds {
+	// About half of the rounds end with a kill, and one of ten is credited: it goes on until
+	// there was enough of each.
+	little := func() bool { return kills < rounds/3 || cuts < rounds/3 || l.times < rounds/50 }
+	for round := 0; round < rounds || little() && round < 10*rounds; round++ {
 		i := r.IntN(len(nodes))
 		n, disk := nodes[i], disks[i]
 		n.boot++
@@ -299,8 +302,7 @@ func TestSeedFileRandomKills(t *testing.T) {
 		}
 	}
 	t.Logf("%d kills, %d power cuts, %d values credited", kills, cuts, l.times)
-	// About half of the rounds end with a kill, and one of ten is credited.
-	if kills < rounds/3 || cuts < rounds/3 || l.times < rounds/50 {
+	if little() {
 		t.Errorf("%d kills, %d power cuts, %d values credited: this test sees too little", kills, cuts, l.times)
 	}
 	for _, n := range nodes[40:] {
