@@ -103,8 +103,12 @@ func TestSpread(t *testing.T) {
 		seen[m] = true
 		h := s.Lock()
 		before := s.collisions.Load()
-		for try := 0; try < 1e6 && s.multiplier.Load() == m; try++ {
+		for try := 1; try < 1e6 && s.multiplier.Load() == m; try++ {
 			s.Lock().Unlock() // it would rather have h, unless it is on another processor now
+			if try%1000 == 0 {
+				h.Unlock() // it is, and may stay there
+				h = s.Lock()
+			}
 		}
 		h.Unlock()
 		if n := s.collisions.Load() - before; n != patienceToSpread {
