@@ -84,16 +84,24 @@ func TestMeasure(t *testing.T) {
 	if n, took, err := measure(t.Context(), read, 16, 4, 5*time.Millisecond); n != count.Load() || n < 4 || took < 5*time.Millisecond || err != nil {
 		t.Errorf("%d of %d reads in %v, %v", n, count.Load(), took, err)
 	}
-	count.Store(0)
 	read = func(b []byte) (int, error) {
 		if n := count.Add(1); n != 2 { // which is the second measurement
 			time.Sleep(200 * time.Millisecond)
 		}
 		return len(b), nil
 	}
-	rep, err := bench(t.Context(), io.Discard, []contestant{{"x", func(context.Context) (func([]byte) (int, error), func(), error) { return read, func() {}, nil }, true}}, nil, 1)
-	if err != nil || len(rep.Results) != 1 || rep.Results[0].Nanosec > 100e6 || count.Load() != benchRounds {
-		t.Errorf("%+v, %v, %d reads", rep, err, count.Load())
+	for try := 1; ; try++ { // the machine may stop that one for as long
+		count.Store(0)
+		rep, err := bench(t.Context(), io.Discard, []contestant{{"x", func(context.Context) (func([]byte) (int, error), func(), error) { return read, func() {}, nil }, true}}, nil, 1)
+		if err != nil || len(rep.Results) != 1 || count.Load() != benchRounds {
+			t.Fatalf("%+v, %v, %d reads", rep, err, count.Load())
+		}
+		if rep.Results[0].Nanosec <= 100e6 {
+			break
+		}
+		if try == 10 {
+			t.Fatalf("%+v", rep)
+		}
 	}
 }
 
