@@ -28,7 +28,7 @@ func TestLoad(t *testing.T) {
 	dir := shortDir(t)
 	egd, web := dir+"/e", dir+"/h"
 	p := command(t, "-egd", egd, "-http", web, "-connections", "5000", "-client-connections", "5000",
-		"-rate", "10000000000", "-burst", "1000000000", "-idle", "20s", "-timeout", "3s", "-drain", "1s").ready()
+		"-rate", "10000000000", "-burst", "1000000000", "-idle", "20s", "-timeout", "6s", "-drain", "1s").ready()
 	client := unixClient(web)
 	defer client.CloseIdleConnections()
 	vars := func() map[string]int64 {

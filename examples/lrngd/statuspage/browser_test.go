@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -349,7 +350,11 @@ func TestBrowserHostile(t *testing.T) {
 func TestBrowserRestart(t *testing.T) {
 	b := open(t)
 	s := scene(t)
-	url, stop := serve(t, "127.0.0.1:0", New(Config{Status: s.Status, Interval: 100 * time.Millisecond}))
+	host := "127.0.0.1"
+	if runtime.GOOS == "linux" {
+		host = "127.0.0.2" // where nobody else takes the port while nothing listens on it
+	}
+	url, stop := serve(t, host+":0", New(Config{Status: s.Status, Interval: 100 * time.Millisecond}))
 	b.do(chromedp.Navigate(url + "/ui/"))
 	b.is(`document.querySelector("#connection").textContent === "● connected"`)
 	b.is(`state.points.length > 3`)
