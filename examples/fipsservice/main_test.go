@@ -340,7 +340,7 @@ func TestProgram(t *testing.T) {
 
 	clientCertificate, clientCA := newClientCertificate(t)
 	certFile := filepath.Join(t.TempDir(), "cert.pem")
-	cmd := start("", "-addr", "127.0.0.1:0", "-certificate", "E0", "-cert-out", certFile, "-client-ca", clientCA, "-drain", "1s", "-end", "1m")
+	cmd := start("", "-addr", "127.0.0.1:0", "-certificate", "E0", "-cert-out", certFile, "-client-ca", clientCA, "-drain", "5s", "-end", "1m")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
