@@ -157,12 +157,20 @@ func TestRate(t *testing.T) {
 	for range 32768/255 + 1 {
 		total += len(c.read(255))
 	}
-	// The last of them had to wait. As if there were others who have to, too:
-	s.gate.mu.Lock()
-	s.gate.clients[c.name()].bytes.ReserveN(time.Now(), 768)
-	s.gate.mu.Unlock()
-	if got := c.try(255); len(got) != 0 {
-		t.Errorf("%d bytes beyond the limit", len(got))
+	// The last of them had to wait. As if there were others who have to, too; and once more
+	// if the machine has stood still for so long that it may have them.
+	for try := 1; ; try++ {
+		s.gate.mu.Lock()
+		limit := s.gate.clients[c.name()].bytes
+		limit.ReserveN(time.Now(), max(0, int(limit.Tokens()))+768)
+		s.gate.mu.Unlock()
+		got := c.try(255)
+		if len(got) == 0 {
+			break
+		}
+		if try == 10 {
+			t.Fatalf("%d bytes beyond the limit", len(got))
+		}
 	}
 	resp, _ := get(t, s.client, "http://any/bytes?n=1")
 	if resp.StatusCode != 429 || resp.Header.Get("Retry-After") == "" {
