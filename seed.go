@@ -268,7 +268,8 @@ func (r *RNG) nextWanted() int {
 // leave them alone.
 func (r *RNG) work(ctx context.Context) (pause time.Duration, news uint64) {
 	for {
-		if r.testsWant.Load() && r.runTests() != nil {
+		// They are not due any more if a request looked before they ended, and asked after.
+		if r.testsWant.Swap(false) && r.tested.reached(0) && r.runTests() != nil {
 			return 0, 0
 		}
 		i := r.nextWanted()
