@@ -13,20 +13,23 @@ import (
 	"github.com/lrng-go/lrng/seeding"
 )
 
-// An UnsharedReader reads from an [RNG] for one goroutine at a time. It takes output of the
-// generator in advance, and hands it out without a lock, which is half of what a small read
-// costs: a goroutine that wants many numbers or keys is served about twice as fast.
+// An UnsharedReader reads from an [RNG] for one goroutine at a time. It takes up to 2016 bytes of
+// output in advance and hands them out without a lock, so that small reads take two thirds of the
+// time, and numbers half of it.
 //
-// It is NOT safe for concurrent use, other than everything else in this package: two
-// goroutines could get the same bytes. Give each its own. Overlapping calls panic when they
-// are noticed, as they mostly are; the race detector sees them all.
+// It is NOT safe for concurrent use, unlike all else in this package: two goroutines could get
+// the same bytes. Give each its own. Calls that overlap panic if that is noticed, and the
+// race detector finds them.
 //
-// In all else it is as the RNG. It keeps at most 2016 bytes, in memory of the same grade.
-// They are wiped when they are handed out, and not used any more when the RNG has been reseeded,
-// has lost its seed, is switched to another mechanism or closed, when a self-test has failed, when the
-// machine was copied, and in a child process. Where [Config].OutputBuffer does not allow output
-// that was generated in advance, it keeps nothing and is as fast as the RNG. For all limits between
-// two seeds what it takes at a time is one request.
+// In all else it is as the RNG. What it keeps is in memory of the same grade, is erased as it is
+// handed out, and is not handed out when the RNG was reseeded, lost its seed, was given
+// another mechanism or was closed meanwhile, when a seed became as old as Config.ReseedInterval, when a
+// self-test has failed, when the machine was copied, and in a child process. It is wiped when the
+// reader is asked next, by [UnsharedReader.Close], or when the reader is garbage; closing the RNG
+// does not wipe it.
+//
+// Where output is not generated ahead (see [Config].OutputBuffer), or by fewer than 992 bytes, it keeps
+// nothing and reads from the RNG. For limits and statistics, what it takes at a time is one request.
 //
 // An UnsharedReader is an [io.Reader], and a Source of math/rand/v2.
 type UnsharedReader struct {
@@ -57,8 +60,7 @@ func (r *RNG) Unshared() *UnsharedReader { return &UnsharedReader{r: r, current:
 
 // Read fills b with random bytes, as [RNG.Read] does: it waits until the RNG is fully seeded,
 // and returns len(b) and nil, or 0 and an error with b cleared. After Close of the reader or
-// of the RNG that is [ErrClosed]. It does not allocate, but the first
-// time, and in a child process.
+// of the RNG that is [ErrClosed]. Only the first read allocates, and that in a child process.
 func (u *UnsharedReader) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
