@@ -762,7 +762,7 @@ func (r *RNG) quick(in *instance, b []byte) bool {
 	if r.tested.old.Load() {
 		return false
 	}
-	if !in.memory.Intact() {
+	if !in.memory.Ours() {
 		return false
 	}
 	p := r.twins.page.Load()

@@ -44,7 +44,6 @@ type UnsharedReader struct {
 	epoch      uint64
 	page       *twins.Page // may be nil
 	generation uint64      // of the machine
-	watched    bool        // there is more to look at before and after: see good
 }
 
 // busy as the next byte says that a call is under way. It is beyond all that is kept.
@@ -102,10 +101,10 @@ func (u *UnsharedReader) quick(b []byte) bool {
 	if selftest.Failed() != nil {
 		return false
 	}
-	if !u.memory.Intact() {
+	if !u.memory.Ours() {
 		return false
 	}
-	if u.watched && !u.good() {
+	if u.page != nil && !u.single() {
 		return false
 	}
 
@@ -113,22 +112,15 @@ func (u *UnsharedReader) quick(b []byte) bool {
 	handOut(b, u.kept[next:end:end])
 	u.next = end
 
-	if u.watched && !u.good() {
+	if !u.memory.Kept() || u.page != nil && !u.single() {
 		clear(b)
 		return false
 	}
 	return true
 }
 
-// good reports whether what is kept was not dropped by the kernel, and is not that of another machine,
-// too.
-func (u *UnsharedReader) good() bool {
-	if !u.memory.Kept() {
-		return false
-	}
-	if u.page == nil {
-		return true
-	}
+// single reports whether the machine is the one that had what is kept, and no copy.
+func (u *UnsharedReader) single() bool {
 	g, ok := u.page.Generation()
 	return ok && g == u.generation
 }
@@ -181,7 +173,6 @@ func (u *UnsharedReader) refill() bool {
 	u.kept = u.memory.Bytes()
 	u.kept = u.kept[:min(n, len(u.kept))] // dropped just now: none
 	u.epoch, u.page, u.generation = r.epoch.now(), r.twins.page.Load(), r.generation()
-	u.watched = u.page != nil || u.memory.Grade() == secmem.Droppable
 	ok := len(u.kept) > 0 && r.fill(u.kept) == nil
 	u.next = 0
 	if !ok {

@@ -107,6 +107,7 @@ type Block struct {
 	pid    int
 	canary *atomic.Uint64
 	more   bool // there is a pid or a canary
+	asks   bool // there is a pid
 
 	lease
 	cleanup runtime.Cleanup
@@ -150,7 +151,8 @@ func (l lease) block() *Block {
 	if l.arena != nil {
 		b.canary = l.arena.canary(l.bytes)
 	}
-	b.more = b.pid != 0 || b.canary != nil
+	b.asks = b.pid != 0
+	b.more = b.asks || b.canary != nil
 	return b
 }
 
@@ -181,6 +183,17 @@ func (b *Block) Kept() bool {
 	runtime.KeepAlive(b)
 	return kept
 }
+
+// Ours reports whether the block is neither freed nor that of a parent process: then it may be touched. It
+// is Intact if it was [Block.Kept], too, which who asks after a use anyway need not ask before.
+func (b *Block) Ours() bool {
+	return b.marker.Load().Load() == present && (!b.asks || b.ours())
+}
+
+// ours is the part of Ours that few systems need.
+//
+//go:noinline
+func (b *Block) ours() bool { return sameProcess(b.pid) }
 
 // Grade returns the grade of the block.
 func (b *Block) Grade() Grade {
