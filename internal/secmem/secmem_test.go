@@ -47,7 +47,7 @@ func TestBlocks(t *testing.T) {
 		p := b.bytes
 		b.Free()
 		b.Free()
-		if b.Intact() || b.Bytes() != nil || At[byte](b) != nil {
+		if b.Intact() || b.Ours() || b.Bytes() != nil || At[byte](b) != nil {
 			t.Error("intact after Free")
 		}
 		_ = p
