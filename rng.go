@@ -863,6 +863,7 @@ func (r *RNG) lose(in *instance) {
 	if in.index == 0 && r.level.Swap(int32(seeding.Unseeded)) == int32(seeding.FullySeeded) {
 		r.lost.Store(true)
 	}
+	in.epoch.end() // another shard may have served in the one before, as long as the level was full
 }
 
 // logLoss logs that the full level was lost, unless somebody did already. It is for

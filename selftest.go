@@ -102,6 +102,7 @@ func (r *RNG) wipeShards() {
 		h.Value.wipe()
 		if i == 0 {
 			r.level.Store(int32(seeding.Unseeded))
+			r.epoch.end() // as in lose
 		}
 		h.Unlock()
 	}

@@ -19,25 +19,28 @@ import (
 //
 // It is NOT safe for concurrent use, unlike all else in this package: two goroutines could get
 // the same bytes. Give each its own. Calls that overlap panic if that is noticed, and the
-// race detector finds them.
+// race detector finds them. It must not be copied.
 //
-// In all else it is as the RNG. What it keeps is in memory of the same grade, is erased as it is
-// handed out, and is not handed out when the RNG was reseeded, lost its seed, was given
+// In all else it is as the RNG. What it keeps is in memory of the grade that Config.Memory asks for or
+// better, of which it takes 2 KiB (no more than 16 KiB are locked in a process that does not ask for
+// it: later states get worse memory once they are taken), is erased as it is handed out, and is not handed out when the RNG was reseeded, lost its seed, was given
 // another mechanism or was closed meanwhile, when a seed became as old as Config.ReseedInterval, when a
 // self-test has failed, when the machine was copied, and in a child process. It is wiped when the
 // reader is asked next, by [UnsharedReader.Close], or when the reader is garbage; closing the RNG
 // does not wipe it.
 //
 // Where output is not generated ahead (see [Config].OutputBuffer), or by fewer than 992 bytes, it keeps
-// nothing and reads from the RNG. For limits and statistics, what it takes at a time is one request.
+// nothing and reads from the RNG; nor where fewer than 16 times as much may be output between two seeds. For limits and statistics, what it takes at a time is one request.
 //
 // An UnsharedReader is an [io.Reader], and a Source of math/rand/v2.
 type UnsharedReader struct {
-	r      *RNG
-	closed bool
-	memory *secmem.Block // nil: none yet, or closed
-	kept   []byte        // in memory; what has been handed out is zero
-	next   int           // the first byte of kept that has not, or busy
+	r       *RNG
+	self    *UnsharedReader // a copy of the reader would hand out the same, or what is erased
+	closed  bool
+	without bool          // there was no memory
+	memory  *secmem.Block // nil: none yet, or closed
+	kept    []byte        // in memory; what has been handed out is zero
+	next    int           // the first byte of kept that has not, or busy
 
 	// What has to be the same for kept to be worth something.
 	current    *epoch // of r
@@ -55,7 +58,11 @@ const unsharedSize = 2*refillSize + 32
 
 // Unshared returns a reader for one goroutine at a time. It takes memory when it is first
 // used, if it has a use for it, and gives it back when it is closed, or garbage.
-func (r *RNG) Unshared() *UnsharedReader { return &UnsharedReader{r: r, current: r.epoch} }
+func (r *RNG) Unshared() *UnsharedReader {
+	u := &UnsharedReader{r: r, current: r.epoch}
+	u.self = u
+	return u
+}
 
 // Read fills b with random bytes, as [RNG.Read] does: it waits until the RNG is fully seeded,
 // and returns len(b) and nil, or 0 and an error with b cleared. After Close of the reader or
@@ -95,6 +102,9 @@ func (u *UnsharedReader) quick(b []byte) bool {
 		return false
 	}
 	// One condition at a time: the compiler makes detours of many together.
+	if u.self != u {
+		return false
+	}
 	if u.current.now() != u.epoch {
 		return false
 	}
@@ -127,26 +137,44 @@ func (u *UnsharedReader) single() bool {
 
 // slow fills b where there is more to do.
 func (u *UnsharedReader) slow(b []byte) error {
-	next := u.next
-	if next == busy {
-		panic("lrng: concurrent use of an UnsharedReader")
-	}
+	u.check()
 	if u.closed {
 		clear(b)
 		return ErrClosed
 	}
+	done := false
+	defer func() {
+		if !done { // also if somebody's logger panics
+			u.discard()
+		}
+	}()
 	if len(b) <= quickMost {
 		// The rest of what is kept, and the beginning of what comes then. If the machine is
 		// copied in between the copy has the former, too.
 		n, generation := u.move(b), u.generation
 		if u.refill() && (n == 0 || u.generation == generation) && u.move(b[n:]) == len(b)-n {
+			done = true
 			return nil
 		}
 	}
-	next, u.next = u.next, busy
-	err := u.r.fill(b)
+	next := u.next
+	u.next = busy
+	if err := u.r.fill(b); err != nil {
+		return err
+	}
 	u.next = next
-	return err
+	done = u.current.now() == u.epoch
+	return nil
+}
+
+// check panics if a call is under way, or the reader was copied.
+func (u *UnsharedReader) check() {
+	if u.self != u {
+		panic("lrng: an UnsharedReader that is a copy, or not from RNG.Unshared")
+	}
+	if u.next == busy {
+		panic("lrng: concurrent use of an UnsharedReader")
+	}
 }
 
 // move fills the beginning of b with what is kept, and returns how much that is.
@@ -160,25 +188,27 @@ func (u *UnsharedReader) move(b []byte) int {
 
 // refill fills kept, and reports whether it did. What was there is wiped.
 func (u *UnsharedReader) refill() bool {
-	r, n := u.r, u.r.keeps()
-	if n == 0 || !u.reserve() {
+	r := u.r
+	if r.keeps(r.twins.page.Load()) == 0 || !u.reserve() {
 		u.discard()
 		return false
 	}
+	u.kept, u.next = nil, busy
 	// The first seed would end the epoch.
-	if u.next = busy; r.currentLevel() < seeding.FullySeeded && r.wait(context.Background(), seeding.FullySeeded) != nil {
-		u.next = len(u.kept)
+	if r.currentLevel() < seeding.FullySeeded && r.wait(context.Background(), seeding.FullySeeded) != nil {
+		u.discard()
 		return false
 	}
-	u.kept = u.memory.Bytes()
-	u.kept = u.kept[:min(n, len(u.kept))] // dropped just now: none
+	// In this order: what changes afterwards ends the epoch, or is another generation.
 	u.epoch, u.page, u.generation = r.epoch.now(), r.twins.page.Load(), r.generation()
-	ok := len(u.kept) > 0 && r.fill(u.kept) == nil
-	u.next = 0
-	if !ok {
-		u.next = len(u.kept)
+	kept := u.memory.Bytes()
+	kept = kept[:min(r.keeps(u.page), len(kept))] // none if they were dropped just now
+	if len(kept) == 0 || r.fill(kept) != nil {
+		u.discard()
+		return false
 	}
-	return ok
+	u.kept, u.next = kept, 0
+	return true
 }
 
 // reserve sees to it that there is memory, wiped. The kernel may have dropped what there was, or the
@@ -189,9 +219,13 @@ func (u *UnsharedReader) reserve() bool {
 		return true
 	}
 	u.discard()
+	if u.without {
+		return false
+	}
 	m, err := secmem.Alloc(unsharedSize, u.r.cfg.Memory.least())
 	if err != nil {
-		return false // there is the RNG
+		u.without = true // there is the RNG
+		return false
 	}
 	u.memory = m
 	return true
@@ -205,22 +239,29 @@ func (u *UnsharedReader) discard() {
 	u.memory, u.kept, u.next = nil, nil, 0
 }
 
-// keeps returns how many bytes may be kept for one goroutine.
-func (r *RNG) keeps() int {
+// keeps returns how many bytes may be kept for one goroutine, if page is the one that counts copies.
+func (r *RNG) keeps(page *twins.Page) int {
 	m := r.mech.Load()
+	n := min(m.ahead, m.chunk) // one request
 	switch {
-	case m.combine || m.watched && r.twins.page.Load() == nil:
+	case m.combine || m.watched && page == nil:
 		return 0
-	case m.ahead >= unsharedSize:
+	case m.due < fewRefills || m.dueBits < 8*unsharedSize*fewRefills:
+		return 0
+	case n >= unsharedSize:
 		return unsharedSize
-	case m.ahead >= refillSize:
+	case n >= refillSize:
 		return refillSize
 	}
 	return 0
 }
 
+// fewRefills are so few between two seeds that what a seed ends is not worth it.
+const fewRefills = 16
+
 // Close wipes what is kept and gives the memory back. It does nothing to the RNG. It returns nil.
 func (u *UnsharedReader) Close() error {
+	u.check()
 	u.discard()
 	u.closed = true
 	return nil

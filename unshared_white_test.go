@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -98,6 +99,8 @@ func TestUnsharedKeeps(t *testing.T) {
 		{"virtual machine", Config{}, nil, 0},
 		{"fresh", Config{OutputBuffer: -1}, nil, 0},
 		{"reseeded", Config{OutputBuffer: 1 << 16, ReseedInterval: -1}, nil, 0},
+		{"short requests", Config{DRNG: func() (drng.DRNG, error) { return drngOf{drng.NewChaCha20(), 1000}, nil }, OutputBuffer: 1 << 16}, nil, refillSize},
+		{"shorter requests", Config{DRNG: func() (drng.DRNG, error) { return drngOf{drng.NewChaCha20(), 64}, nil }, OutputBuffer: 1 << 16}, nil, 0},
 		{"approved", Config{DRNG: func() (drng.DRNG, error) { return drng.NewCTR(drng.CTRConfig{}) }}, func(m *machine) { m.virtual = false }, 0},
 	} {
 		t.Run(tt.what, func(t *testing.T) {
@@ -360,4 +363,302 @@ func TestUnsharedApart(t *testing.T) {
 	if l := r.Status().Level; l != seeding.FullySeeded {
 		t.Errorf("level %v", l)
 	}
+}
+
+// While the first read waits, the page turns out to count something else.
+func TestUnsharedPageLeftAlone(t *testing.T) {
+	outsideFIPS(t)
+	page := newClonePage(1)
+	source := &blockedSource{entered: make(chan struct{}), end: make(chan struct{})}
+	r, err := newOn(page.on(t, still()), Config{Sources: []es.Source{source}, Shards: 1,
+		DRNG: func() (drng.DRNG, error) { return drng.NewChaCha20(), nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if m := r.mech.Load(); !m.watched || m.ahead == 0 {
+		t.Skip("not watched")
+	}
+	u := r.Unshared()
+	defer u.Close()
+	done := make(chan error)
+	go func() { _, err := u.Read(make([]byte, 16)); done <- err }()
+	<-source.entered
+	for g := uint64(2); g < 10; g++ {
+		page.set(g)
+		r.generation()
+	}
+	close(source.end)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if r.twins.page.Load() != nil {
+		t.Fatal("the page is still looked at")
+	}
+	page.set(100)
+	if r.keeps(r.twins.page.Load()) == 0 && u.quick(make([]byte, 16)) {
+		t.Errorf("%d bytes kept, and handed out after a copy, where nothing may be kept", len(u.kept))
+	}
+}
+
+// The epoch in which the full level was seen is over when it is lost.
+func TestUnsharedLevel(t *testing.T) {
+	r := start(t, still(), Config{OutputBuffer: 1 << 16, Shards: 2})
+	if _, err := r.Read(make([]byte, 16)); err != nil {
+		t.Fatal(err)
+	}
+	r.pool.Lock(context.Background()) // nobody seeds
+	defer r.pool.Unlock()
+	bad := 0
+	for range 4000 {
+		h := r.shards.LockIndex(0)
+		h.Value.seeded = true
+		r.level.Store(int32(seeding.FullySeeded))
+		h.Unlock()
+		ready := make(chan struct{})
+		var at atomic.Uint64 // the last epoch in which the level was seen to be full
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			close(ready)
+			for {
+				e := r.epoch.now()
+				if r.currentLevel() != seeding.FullySeeded {
+					return
+				}
+				at.Store(e)
+			}
+		}()
+		<-ready
+		h = r.shards.LockIndex(0)
+		r.lose(&h.Value)
+		h.Unlock()
+		<-done
+		if at.Load() == r.epoch.now() {
+			bad++
+		}
+	}
+	if bad > 0 {
+		t.Errorf("%d times: the full level was seen in the epoch that goes on below it", bad)
+	}
+}
+
+// Few refills between two seeds would be thrown away by the next one: nothing is kept.
+func TestUnsharedFewRefills(t *testing.T) {
+	for _, tt := range []struct {
+		c    Config
+		want int
+	}{
+		{Config{ReseedBits: 1 << 13}, 0},
+		{Config{ReseedBits: 8 * unsharedSize * fewRefills}, 0}, // a seed is due after three quarters
+		{Config{ReseedBits: 8 * unsharedSize * fewRefills / 3 * 4}, unsharedSize},
+		{Config{ReseedRequests: fewRefills - 1}, 0},
+		{Config{ReseedRequests: fewRefills}, unsharedSize},
+	} {
+		tt.c.OutputBuffer, tt.c.Shards = 1<<16, 1
+		u := start(t, still(), tt.c).Unshared()
+		defer u.Close()
+		for range 100 {
+			b := make([]byte, 16)
+			if _, err := u.Read(b); err != nil || zeros(b) {
+				t.Fatal(err)
+			}
+		}
+		if len(u.kept) != tt.want {
+			t.Errorf("ReseedBits %d, ReseedRequests %d: %d bytes kept; want %d", tt.c.ReseedBits, tt.c.ReseedRequests, len(u.kept), tt.want)
+		}
+	}
+}
+
+// A copy of the reader is noticed.
+func TestUnsharedCopiedReader(t *testing.T) {
+	_, u := unshared(t, still(), Config{OutputBuffer: 1 << 16})
+	v := *u
+	for name, u := range map[string]*UnsharedReader{"copy": &v, "zero value": {}} {
+		for _, size := range []int{16, 1000} {
+			func() {
+				defer func() {
+					if s, _ := recover().(string); !strings.Contains(s, "is a copy") {
+						t.Errorf("%s: panic %q", name, s)
+					}
+				}()
+				b := make([]byte, size)
+				u.Read(b)
+				t.Errorf("%s: %x", name, b)
+			}()
+		}
+	}
+}
+
+// So is Close while a read waits.
+func TestUnsharedCloseWhileReading(t *testing.T) {
+	source := &blockedSource{entered: make(chan struct{}), end: make(chan struct{})}
+	r, err := newOn(still(), Config{Sources: []es.Source{source}, OutputBuffer: 1 << 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	u := r.Unshared()
+	done := make(chan any)
+	go func() {
+		defer func() { done <- recover() }()
+		u.Read(make([]byte, 16))
+	}()
+	<-source.entered
+	func() {
+		defer func() {
+			s, _ := recover().(string)
+			if !strings.Contains(s, "concurrent use") {
+				t.Errorf("Close: panic %q", s)
+			}
+		}()
+		u.Close()
+	}()
+	close(source.end)
+	if v := <-done; v != nil {
+		t.Error("Read:", v)
+	}
+}
+
+// A read of any length wipes what is not to be handed out any more.
+func TestUnsharedWipes(t *testing.T) {
+	r, u := unshared(t, still(), Config{OutputBuffer: 1 << 16})
+	r.Close()
+	if _, err := u.Read(make([]byte, 1000)); !errors.Is(err, ErrClosed) {
+		t.Fatal(err)
+	}
+	if !zeros(u.kept) {
+		t.Error("asked after Close, and not wiped")
+	}
+}
+
+// A panicHandler panics once.
+type panicHandler struct {
+	slog.Handler
+	armed *atomic.Bool
+}
+
+func (h panicHandler) Handle(_ context.Context, rec slog.Record) error {
+	if strings.HasPrefix(rec.Message, "lrng: mechanism failed") && h.armed.Swap(false) {
+		panic("handler")
+	}
+	return nil
+}
+func (h panicHandler) Enabled(context.Context, slog.Level) bool { return true }
+
+// Who recovers from a panic of a logger goes on.
+func TestUnsharedPanic(t *testing.T) {
+	outsideFIPS(t)
+	armed, fail := new(atomic.Bool), new(atomic.Bool)
+	r := start(t, still(), Config{OutputBuffer: 1 << 16, Shards: 1, Logger: slog.New(panicHandler{armed: armed}),
+		DRNG: func() (drng.DRNG, error) { return &failingOnce{drng.NewChaCha20(), fail}, nil }})
+	u := r.Unshared()
+	defer u.Close()
+	if _, err := u.Read(make([]byte, 16)); err != nil {
+		t.Fatal(err)
+	}
+	r.epoch.end()
+	h := r.shards.LockIndex(0)
+	h.Value.next = len(h.Value.ahead)
+	h.Unlock()
+	armed.Store(true)
+	fail.Store(true)
+	func() {
+		defer func() {
+			if s, _ := recover().(string); s != "handler" {
+				t.Errorf("panic %q", s)
+			}
+		}()
+		u.Read(make([]byte, 16))
+	}()
+	if _, err := r.Read(make([]byte, 16)); err != nil {
+		t.Error(err)
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			t.Error("afterwards:", v)
+		}
+	}()
+	if _, err := u.Read(make([]byte, 16)); err != nil {
+		t.Error(err)
+	}
+}
+
+// A failingOnce is a mechanism that fails once.
+type failingOnce struct {
+	*drng.ChaCha20
+	fail *atomic.Bool
+}
+
+func (d *failingOnce) Generate(b, additional []byte) error {
+	if d.fail.Swap(false) {
+		return errors.New("it fails")
+	}
+	return d.ChaCha20.Generate(b, additional)
+}
+
+// A lateSource yields nothing until it is opened.
+type lateSource struct {
+	countSource
+	asked chan struct{}
+	open  atomic.Bool
+	once  atomic.Bool
+}
+
+func (s *lateSource) GetEntropy(ctx context.Context, b []byte, bits int) (int, error) {
+	if !s.open.Load() {
+		if !s.once.Swap(true) {
+			close(s.asked)
+		}
+		return 0, errors.New("not yet")
+	}
+	return s.countSource.GetEntropy(ctx, b, bits)
+}
+
+// While the first read waits, the mechanism is switched to one that nothing may be kept of.
+func TestUnsharedSwitched(t *testing.T) {
+	outsideFIPS(t)
+	source := &lateSource{asked: make(chan struct{})}
+	on := still()
+	on.virtual = false
+	r, err := newOn(on, Config{Sources: []es.Source{source}, Shards: 1,
+		DRNG: func() (drng.DRNG, error) { return drng.NewChaCha20(), nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	u := r.Unshared()
+	defer u.Close()
+	done := make(chan error)
+	go func() { _, err := u.Read(make([]byte, 16)); done <- err }()
+	<-source.asked
+	if err := r.SetDRNG(func() (drng.DRNG, error) { return drng.NewCTR(drng.CTRConfig{}) }); err != nil {
+		t.Fatal(err)
+	}
+	source.open.Store(true)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if r.keeps(r.twins.page.Load()) == 0 && u.quick(make([]byte, 16)) {
+		t.Errorf("%d bytes of %s kept; want none", len(u.kept), r.mech.Load().info.Name)
+	}
+}
+
+// A drngOf is a mechanism for requests of at most so many bytes.
+type drngOf struct {
+	*drng.ChaCha20
+	most int
+}
+
+func (d drngOf) Info() drng.Info {
+	info := d.ChaCha20.Info()
+	info.MaxRequest = d.most
+	return info
+}
+
+func (d drngOf) Generate(b, additional []byte) error {
+	if len(b) > d.most {
+		return drng.ErrRequestTooLarge
+	}
+	return d.ChaCha20.Generate(b, additional)
 }
