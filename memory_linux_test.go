@@ -11,7 +11,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -374,8 +373,6 @@ func torture(each int) error {
 	fmt.Printf("%d hung; %d seeds of the parent", hung, r.Status().Seeds)
 	return nil
 }
-
-func zeros(p []byte) bool { return strings.Trim(string(p), "\x00") == "" }
 
 // The kernel cannot drop what combines requests in the middle of one: AES without a key
 // panics, with the shard locked. Where nothing but droppable memory is left it is private.
