@@ -21,16 +21,18 @@ import (
 // the same bytes. Give each its own. Calls that overlap panic if that is noticed, and the
 // race detector finds them. It must not be copied.
 //
-// In all else it is as the RNG. What it keeps is in memory of the grade that Config.Memory asks for or
-// better, of which it takes 2 KiB (no more than 16 KiB are locked in a process that does not ask for
-// it: later states get worse memory once they are taken), is erased as it is handed out, and is not handed out when the RNG was reseeded, lost its seed, was given
-// another mechanism or was closed meanwhile, when a seed became as old as Config.ReseedInterval, when a
-// self-test has failed, when the machine was copied, and in a child process. It is wiped when the
-// reader is asked next, by [UnsharedReader.Close], or when the reader is garbage; closing the RNG
-// does not wipe it.
+// In all else it is as the RNG. What it keeps is erased as it is handed out, and is not handed out
+// when the RNG was reseeded, lost its seed, was given another mechanism or was closed meanwhile,
+// when a seed became as old as Config.ReseedInterval, when a self-test has failed, when the machine
+// was copied, and in a child process. It is wiped when the reader is asked next, by
+// [UnsharedReader.Close], or when the reader is garbage; closing the RNG does not wipe it.
 //
-// Where output is not generated ahead (see [Config].OutputBuffer), or by fewer than 992 bytes, it keeps
-// nothing and reads from the RNG; nor where fewer than 16 times as much may be output between two seeds. For limits and statistics, what it takes at a time is one request.
+// It takes 2 KiB of memory of the grade that Config.Memory asks for, or better. No more than 16 KiB
+// are locked in a process that does not ask for it: later states get worse memory once they are
+// taken. Where there is none it keeps nothing and reads from the RNG. So it does where output is not
+// generated ahead (see [Config].OutputBuffer), or by fewer than 992 bytes, and where fewer than 16
+// times as much may be output between two seeds. For limits and statistics, what it takes at a time
+// is one request.
 //
 // An UnsharedReader is an [io.Reader], and a Source of math/rand/v2.
 type UnsharedReader struct {

@@ -278,15 +278,21 @@ func TestUnsharedErrors(t *testing.T) {
 	check(r.Unshared(), ErrClosed)
 }
 
-// Calls that overlap are noticed.
-func TestUnsharedConcurrent(t *testing.T) {
+// waiting returns a reader that waits for its source when it is asked.
+func waiting(t *testing.T) (*blockedSource, *UnsharedReader) {
+	t.Helper()
 	source := &blockedSource{entered: make(chan struct{}), end: make(chan struct{})}
 	r, err := newOn(still(), Config{Sources: []es.Source{source}, OutputBuffer: 1 << 16})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
-	u := r.Unshared()
+	t.Cleanup(func() { r.Close() })
+	return source, r.Unshared()
+}
+
+// Calls that overlap are noticed.
+func TestUnsharedConcurrent(t *testing.T) {
+	source, u := waiting(t)
 	done := make(chan error)
 	go func() {
 		_, err := u.Read(make([]byte, 16))
@@ -492,13 +498,7 @@ func TestUnsharedCopiedReader(t *testing.T) {
 
 // So is Close while a read waits.
 func TestUnsharedCloseWhileReading(t *testing.T) {
-	source := &blockedSource{entered: make(chan struct{}), end: make(chan struct{})}
-	r, err := newOn(still(), Config{Sources: []es.Source{source}, OutputBuffer: 1 << 16})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	u := r.Unshared()
+	source, u := waiting(t)
 	done := make(chan any)
 	go func() {
 		defer func() { done <- recover() }()
